@@ -1,0 +1,71 @@
+// dovecot.conf (doveconf(1)): sections, nesting, !include, !include_try, <file, $var; 2.3 names, and 2.4 names for what is in use.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "libproto/error.h"
+
+namespace postcot::config {
+
+// A named block: `service auth { ... }`, `passdb { ... }`, `namespace inbox { mailbox Drafts { ... } }`.
+class DovecotSection {
+  public:
+    std::string type;   // "service"
+    std::string name;   // "auth"; may be empty
+    std::string file;
+    int line = 0;
+
+    // Value set in this section, or the type's default from the setting table.
+    std::string str(std::string_view key) const;
+    bool is_set(std::string_view key) const;
+    bool boolean(std::string_view key) const;
+    int64_t integer(std::string_view key) const;
+    uint64_t size(std::string_view key) const;               // bytes: "10M"
+    std::chrono::milliseconds time(std::string_view key) const;   // "30s", "200 msecs"
+    std::vector<const DovecotSection*> sections(std::string_view type) const;
+    const DovecotSection* section(std::string_view type, std::string_view name) const;
+
+    struct Setting {
+        std::string key, value;
+        std::string file;
+        int line;
+    };
+    std::vector<Setting> settings;
+    std::vector<std::unique_ptr<DovecotSection>> children;
+};
+
+class DovecotConf {
+  public:
+    // Reads <dir>/dovecot.conf and what it includes; checks types. Errors: "<file>:<line>: ...".
+    static Expected<DovecotConf> load(const std::string& directory);
+    static Expected<DovecotConf> parse(std::string_view text, const std::string& file_name);
+
+    // `protocol` selects `protocol imap { }` blocks ("" for none) over the global value over the default.
+    std::string str(std::string_view key, std::string_view protocol = {}) const;
+    bool is_set(std::string_view key, std::string_view protocol = {}) const;
+    bool boolean(std::string_view key, std::string_view protocol = {}) const;
+    int64_t integer(std::string_view key, std::string_view protocol = {}) const;
+    uint64_t size(std::string_view key, std::string_view protocol = {}) const;
+    std::chrono::milliseconds time(std::string_view key, std::string_view protocol = {}) const;
+    std::vector<std::string> list(std::string_view key, std::string_view protocol = {}) const;   // space separated
+
+    std::vector<const DovecotSection*> sections(std::string_view type) const;              // in order: passdb, userdb, namespace, service
+    const DovecotSection* section(std::string_view type, std::string_view name) const;     // merged; nullptr when absent and not built in
+    std::string plugin(std::string_view key) const;                                        // plugin { } settings
+    // Listeners of `service NAME`, with Dovecot's built-in defaults merged (imap-login: imap 143, imaps 993 ssl; auth: auth-userdb, auth-client, login/login ...).
+    std::vector<const DovecotSection*> listeners(std::string_view service, std::string_view kind) const;   // kind: inet_listener, unix_listener, fifo_listener
+
+    const std::string& directory() const;
+    std::vector<std::string> warnings() const;
+
+  private:
+    struct State;
+    std::shared_ptr<const State> state_;
+};
+
+}   // namespace postcot::config

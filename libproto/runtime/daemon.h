@@ -1,0 +1,48 @@
+// What every daemon's main() shares: arguments, readiness, worker processes.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "libproto/error.h"
+#include "libproto/runtime/loop.h"
+
+namespace postcot {
+
+struct DaemonArgs {
+    std::string config_root = "/etc";   // -c ROOT: holds postfix/main.cf, postfix/master.cf, dovecot/dovecot.conf
+    bool verbose = false;               // -v
+};
+// Understands -c ROOT, -v, --version, --help; writes an error and exits with 64 on anything else.
+DaemonArgs parse_daemon_args(int argc, char** argv, const char* usage);
+
+// sd_notify(3): what the supervisor and systemd wait for. No-ops without NOTIFY_SOCKET.
+void notify_ready();
+void notify_reloading();
+void notify_stopping();
+void notify_status(const std::string& status);
+
+// A fixed set of forked worker processes. The parent must have no threads (never calls blocking()) when it forks. Each child runs `body(index)` on a
+// Loop of its own and exits with its result; a child that dies is logged as Postfix's master does ("warning: process ... pid ... killed by signal")
+// and started again, with back-off after quick deaths.
+class Workers {
+  public:
+    Workers(std::string name, int count, std::function<int(int index)> body);
+    ~Workers();   // SIGTERM to all; waits
+    void start();
+    void signal_all(int signum);
+    // Asks the old generation to finish (SIGTERM: it stops accepting and ends with its last session) and starts a new one: reload.
+    void renew();
+
+  private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+// Forks one child with a fresh Loop; everything but `keep` and 0-2 that is FD_CLOEXEC stays open: the caller's RAII objects must not be used in it.
+Expected<pid_t> fork_child(std::function<int()> body);
+
+}   // namespace postcot

@@ -1,0 +1,84 @@
+// The client side of ipc/queue.h: what smtpd uses to hand over mail. One QueueClient per process, many sessions at once
+// on its one connection. It connects when first used and again after queued was restarted; what was under way then ends
+// with 451 4.3.0, and the SMTP client tries again.
+//
+//     auto id = co_await queue.next_queue_id();                     // at the first accepted RCPT
+//     ipc::MessageWriter writer(queue, *id);
+//     co_await writer.append(received_header); ... append(line) ...  // LF line ends
+//     auto queued = co_await writer.submit(std::move(envelope));    // returns when it is durable: now say 250 2.0.0
+//     Ok: queued as ...
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "libproto/error.h"
+#include "libproto/ipc/queue.h"
+#include "libproto/runtime/fd.h"
+#include "libproto/runtime/loop.h"
+#include "libproto/runtime/task.h"
+
+namespace postcot::ipc {
+
+class QueueClient {
+  public:
+    // `socket_path` is $queue_directory/private/intake; it must be reachable after the sandbox is entered (connect()
+    // there, or before).
+    QueueClient(std::string socket_path, bool long_queue_ids);
+    ~QueueClient();   // after close(), or never having connected
+    QueueClient(const QueueClient&) = delete;
+    QueueClient& operator=(const QueueClient&) = delete;
+
+    Task<Expected<void>> connect();
+    Task<void> close();
+
+    // A fresh queue id for a message that begins now. Suspends only when the block of numbers is used up.
+    Task<Expected<std::string>> next_queue_id();
+
+    // Errors carry the SMTP reply: Error{452, "4.3.1", "Insufficient system storage"}, Error{451, "4.3.0", "Error:
+    // queue file write error"}, Error{550, "5.7.1", ...} when a header or body check rejects, Error{250, ...} never.
+    // The result is the queue id.
+    Task<Expected<std::string>> submit(std::string queue_id, Envelope envelope, std::string content);
+
+    // For content over kInlineContent: a descriptor to write to (from offset 0), then submit_large(), or abort_large().
+    Task<Expected<UniqueFd>> open_large(std::string queue_id);
+    Task<Expected<std::string>> submit_large(std::string queue_id, Envelope envelope);
+    void abort_large(std::string queue_id);
+
+    // RFC 1870: would a message of `size` octets fit (queue_minfree)? Error{452, "4.3.1", ...} if not.
+    Task<Expected<void>> check_space(uint64_t size);
+    // RFC 1985 ETRN. Error carries the SMTP reply.
+    Task<Expected<void>> flush_site(std::string site);
+
+  private:
+    struct Impl;
+    std::shared_ptr<Impl> impl_;   // shared with the task that reads answers
+};
+
+// Collects one message: in memory up to kInlineContent, past that in its own file.
+class MessageWriter {
+  public:
+    MessageWriter(QueueClient& client, std::string queue_id);
+    ~MessageWriter();   // forgets the message unless submit() succeeded
+    MessageWriter(const MessageWriter&) = delete;
+    MessageWriter& operator=(const MessageWriter&) = delete;
+
+    Task<Expected<void>> append(std::string_view data);
+    uint64_t size() const { return size_; }
+    const std::string& queue_id() const { return queue_id_; }
+    Task<Expected<std::string>> submit(Envelope envelope);
+
+  private:
+    Expected<void> spill();
+
+    QueueClient& client_;
+    std::string queue_id_;
+    std::string buffer_;
+    UniqueFd file_;
+    uint64_t size_ = 0;
+    bool submitted_ = false;
+};
+
+}   // namespace postcot::ipc

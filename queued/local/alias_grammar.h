@@ -1,0 +1,32 @@
+// The right-hand sides of aliases(5) and the lines of .forward and :include: files: what mail is passed on to.
+// Pure and total: any bytes give destinations.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace postcot::queued {
+
+struct Destination {
+    enum class Kind {
+        kAddress,   // user, user@example.com
+        kExact,     // \user: that mailbox, without looking at aliases and .forward
+        kCommand,   // |command
+        kFile,      // /file/name, or /directory/ for a Maildir
+        kInclude,   // :include:/file/name
+    };
+    Kind kind = Kind::kAddress;
+    std::string value;
+    bool operator==(const Destination& other) const { return kind == other.kind && value == other.value; }
+};
+
+// One logical line: destinations separated by commas. Quotes keep white space and commas together ("|command args"), RFC 822 comments and
+// display names are dropped. At most `max` destinations; the rest is not looked at.
+std::vector<Destination> parse_destinations(std::string_view line, size_t max = 100000);
+
+// A file of such lines: those that begin with # are comments; each line stands by itself.
+std::vector<Destination> parse_destination_file(std::string_view text, size_t max = 100000);
+
+}   // namespace postcot::queued

@@ -28,6 +28,7 @@ void encode_result(Writer& w, const RecipientResult& result) {
     for (const auto& expansion : result.expansions) {
         w.str(expansion.address);
         w.str(expansion.context);
+        w.str(expansion.transport);
     }
     w.str(result.delivered_to);
     w.str(result.new_sender);
@@ -55,6 +56,7 @@ RecipientResult decode_result(Reader& r) {
         Expansion expansion;
         expansion.address = r.str();
         expansion.context = r.str();
+        expansion.transport = r.str();
         out.expansions.push_back(std::move(expansion));
     }
     out.delivered_to = r.str();

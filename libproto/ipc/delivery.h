@@ -116,6 +116,9 @@ struct Expansion {
     // recipient stays in this message and comes back to this agent with this context (a command or file that an alias
     // named, with whose rights to run it).
     std::string context;
+    // "transport:nexthop" (mailbox_transport, fallback_transport): the recipient stays in this message and goes by that transport next, whatever
+    // transport_maps say. Empty: resolved as ever.
+    std::string transport;
 };
 
 struct RecipientResult {

@@ -1,4 +1,5 @@
-// RFC 3464 delivery status notifications in Postfix's form (bounce(5), bounce(8)). Pure: facts in, a message with LF line ends out.
+// RFC 3464 delivery status notifications in Postfix's form (bounce(5), bounce(8)). Pure: facts in, a message with LF
+// line ends out.
 #pragma once
 
 #include <chrono>
@@ -20,12 +21,12 @@ enum class DsnKind {
 };
 
 struct DsnRecipient {
-    std::string address;    // final recipient
-    std::string original;   // envelope's first form when it differs (orig_to)
-    std::string orcpt;      // RFC 3461 "rfc822;user@example.com", decoded; empty: made from `original`
-    std::string action;     // "failed", "delayed", "delivered", "relayed", "expanded", "deliverable", "undeliverable"
-    std::string status;     // RFC 3463
-    std::string text;       // why, as in the log's status=...(text)
+    std::string address;      // final recipient
+    std::string original;     // envelope's first form when it differs (orig_to)
+    std::string orcpt;        // RFC 3461 "rfc822;user@example.com", decoded; empty: made from `original`
+    std::string action;       // "failed", "delayed", "delivered", "relayed", "expanded", "deliverable", "undeliverable"
+    std::string status;       // RFC 3463
+    std::string text;         // why, as in the log's status=...(text)
     std::string remote_mta;   // "dns; mx.example.com" or empty
     std::string diagnostic;   // "smtp; 550 ..." or empty: "x-postfix; <text>"
 };
@@ -33,7 +34,7 @@ struct DsnRecipient {
 // bounce_template_file, expanded for this host once per reload.
 struct DsnTemplate {
     std::string charset = "us-ascii";
-    std::string from;                 // "MAILER-DAEMON (Mail Delivery System)"
+    std::string from;   // "MAILER-DAEMON (Mail Delivery System)"
     std::string subject;
     std::string postmaster_subject;   // failure and delay
     std::string text;                 // expanded: no $ left; LF line ends
@@ -52,8 +53,8 @@ struct DsnSettings {
     std::string mail_name = "Postfix";
 };
 
-// Built-in texts, and what `template_file_text` (bounce_template_file's content, may be empty) replaces. $name in a text is asked of `expand`, which gets names
-// other than the four special ones of bounce(5).
+// Built-in texts, and what `template_file_text` (bounce_template_file's content, may be empty) replaces. $name in a
+// text is asked of `expand`, which gets names other than the four special ones of bounce(5).
 class TemplateExpander {
   public:
     virtual ~TemplateExpander() = default;
@@ -66,13 +67,13 @@ std::string default_template_text(DsnKind kind);
 
 struct DsnInput {
     DsnKind kind = DsnKind::kFailure;
-    bool postmaster_copy = false;    // notify_classes: "Postmaster Copy: ..." without the text, headers only
-    std::string dsn_queue_id;        // of the notification itself
+    bool postmaster_copy = false;   // notify_classes: "Postmaster Copy: ..." without the text, headers only
+    std::string dsn_queue_id;       // of the notification itself
     int64_t now_seconds = 0;
-    std::string to;                  // who gets it: the sender, or bounce_notice_recipient ...
+    std::string to;   // who gets it: the sender, or bounce_notice_recipient ...
 
-    std::string queue_id;            // of the message it is about
-    std::string sender;              // its envelope sender; empty for <>
+    std::string queue_id;   // of the message it is about
+    std::string sender;     // its envelope sender; empty for <>
     std::string envid;
     ipc::Ret ret = ipc::Ret::kUnset;
     bool smtputf8 = false;
@@ -80,15 +81,15 @@ struct DsnInput {
     int64_t retry_until_seconds = 0;   // kDelay: Will-Retry-Until; 0: left out
     std::vector<DsnRecipient> recipients;
 
-    // The message, whole when it is at most bounce_size_limit octets; else (or with RET=HDRS, for delay and success) its headers are
-    // taken from this prefix.
+    // The message, whole when it is at most bounce_size_limit octets; else (or with RET=HDRS, for delay and success)
+    // its headers are taken from this prefix.
     std::string_view original;
     uint64_t original_size = 0;
     uint64_t bounce_size_limit = 50000;
 };
 
-// Header fields (Date, From, Subject, To, Auto-Submitted, MIME ..., Message-Id) and the multipart/report body. Without a Received field: whoever queues
-// it adds that.
+// Header fields (Date, From, Subject, To, Auto-Submitted, MIME ..., Message-Id) and the multipart/report body. Without
+// a Received field: whoever queues it adds that.
 std::string compose_dsn(const DsnInput& input, const DsnTemplates& templates, const DsnSettings& settings);
 
 // "Tue, 24 Nov 2026 08:15:55 +0000 (UTC)", in the process's time zone, as Postfix's mail_date().

@@ -7,7 +7,8 @@ namespace {
 constexpr std::string_view kInclude = ":include:";
 
 std::string_view trim(std::string_view text) {
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t' || text.front() == '\r')) text.remove_prefix(1);
+    while (!text.empty() && (text.front() == ' ' || text.front() == '\t' || text.front() == '\r'))
+        text.remove_prefix(1);
     while (!text.empty() && (text.back() == ' ' || text.back() == '\t' || text.back() == '\r')) text.remove_suffix(1);
     return text;
 }
@@ -22,8 +23,8 @@ bool starts_with_include(std::string_view text) {
     return true;
 }
 
-// The end of the element that starts at `at`: the next comma outside quotes, comments and angle brackets. A command without quotes
-// ends at the comma too, as in Postfix.
+// The end of the element that starts at `at`: the next comma outside quotes, comments and angle brackets. A command
+// without quotes ends at the comma too, as in Postfix.
 size_t element_end(std::string_view line, size_t at) {
     bool quoted = false;
     bool angle = false;
@@ -119,10 +120,10 @@ void add(std::string_view element, std::vector<Destination>& out) {
     } else if (text[0] == '\\') {
         out.push_back({Kind::kExact, text.substr(1)});
     } else {
-        // "a b"@example.com keeps its quotes; a string that is quoted as a whole is a local part that needs them, or does not.
-        std::string address = bare_address(quoted && text.find_first_of(" ,()<>\"\\") == std::string::npos
-                                               ? std::string_view(text)
-                                               : element);
+        // "a b"@example.com keeps its quotes; a string that is quoted as a whole is a local part that needs them, or
+        // does not.
+        std::string address = bare_address(
+            quoted && text.find_first_of(" ,()<>\"\\") == std::string::npos ? std::string_view(text) : element);
         if (!address.empty()) out.push_back({Kind::kAddress, std::move(address)});
     }
 }

@@ -22,8 +22,8 @@ struct Destination {
     bool operator==(const Destination& other) const { return kind == other.kind && value == other.value; }
 };
 
-// One logical line: destinations separated by commas. Quotes keep white space and commas together ("|command args"), RFC 822 comments and
-// display names are dropped. At most `max` destinations; the rest is not looked at.
+// One logical line: destinations separated by commas. Quotes keep white space and commas together ("|command args"),
+// RFC 822 comments and display names are dropped. At most `max` destinations; the rest is not looked at.
 std::vector<Destination> parse_destinations(std::string_view line, size_t max = 100000);
 
 // A file of such lines: those that begin with # are comments; each line stands by itself.

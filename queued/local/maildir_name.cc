@@ -19,10 +19,14 @@ std::string maildir_base_name(int64_t arrival_seconds, int64_t arrival_microseco
     std::string host;
     for (char c : hostname) {
         // maildir(5): '/' and ':' cannot be in a file name there; ',' would start the sizes.
-        if (c == '/') host += "\\057";
-        else if (c == ':') host += "\\072";
-        else if (c == ',') host += "\\054";
-        else host += c;
+        if (c == '/')
+            host += "\\057";
+        else if (c == ':')
+            host += "\\072";
+        else if (c == ',')
+            host += "\\054";
+        else
+            host += c;
     }
     return fmt::format("{}.M{}Q{}R{:016x}.{}", arrival_seconds, arrival_microseconds, queue_id, fnv1a(recipient), host);
 }

@@ -83,10 +83,10 @@ class MaildirWriter::Pool {
 };
 
 struct MaildirWriter::Written {
-    std::string folder;      // the Maildir without a trailing slash
-    std::string temporary;   // path in tmp/
-    std::string final_name;  // name in new/
-    bool skip = false;       // failed, or there already
+    std::string folder;       // the Maildir without a trailing slash
+    std::string temporary;    // path in tmp/
+    std::string final_name;   // name in new/
+    bool skip = false;        // failed, or there already
 };
 
 MaildirWriter::MaildirWriter(Files& files, int threads) : files_(files), pool_(std::make_unique<Pool>(threads)) {}
@@ -129,7 +129,8 @@ Expected<void> copy(File& file, const MaildirDelivery& delivery, uint64_t& lines
         lines += count_lines(std::string_view(buffer).substr(before));
         done += room;
         if (auto written = file.append(buffer); !written)
-            return fail(written.error().code, std::string("error writing message: ") + std::strerror(written.error().code));
+            return fail(written.error().code,
+                        std::string("error writing message: ") + std::strerror(written.error().code));
         buffer.clear();
     } while (done < delivery.length);
     return {};

@@ -1,6 +1,6 @@
-// Writes batches of messages into Maildirs so that the disk waits once per batch and not once per message: every file of the batch is
-// written and synced (on a few threads: their syncs share the file system's journal commits), then all are renamed into new/,
-// then each new/ is synced once. Nothing is reported as delivered before that last sync.
+// Writes batches of messages into Maildirs so that the disk waits once per batch and not once per message: every file
+// of the batch is written and synced (on a few threads: their syncs share the file system's journal commits), then all
+// are renamed into new/, then each new/ is synced once. Nothing is reported as delivered before that last sync.
 #pragma once
 
 #include <cstdint>
@@ -15,16 +15,16 @@
 namespace postcot::queued {
 
 struct MaildirDelivery {
-    std::string maildir;           // absolute path; a trailing slash is fine
-    std::string base;              // maildir_base_name()
-    std::string headers;           // Return-Path: and so on, with LF line ends, before the content
-    std::string_view head;         // the content: this, then `length` octets of `fd` at `offset`
+    std::string maildir;     // absolute path; a trailing slash is fine
+    std::string base;        // maildir_base_name()
+    std::string headers;     // Return-Path: and so on, with LF line ends, before the content
+    std::string_view head;   // the content: this, then `length` octets of `fd` at `offset`
     int fd = -1;
     uint64_t offset = 0;
     uint64_t length = 0;
-    uint64_t size_limit = 0;       // mailbox_size_limit / virtual_mailbox_limit; 0: none. Past it EFBIG.
-    bool maybe_delivered = false;  // an earlier attempt was not answered: look for the file in new/ and cur/ first
-    Expected<void> result;         // out. Errors name the step: "create maildir file <path>: ..."
+    uint64_t size_limit = 0;        // mailbox_size_limit / virtual_mailbox_limit; 0: none. Past it EFBIG.
+    bool maybe_delivered = false;   // an earlier attempt was not answered: look for the file in new/ and cur/ first
+    Expected<void> result;          // out. Errors name the step: "create maildir file <path>: ..."
 };
 
 class MaildirWriter {

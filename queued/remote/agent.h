@@ -1,5 +1,6 @@
-// queued: remote. The SMTP and LMTP client: delivers over the network, many sessions at once in one process that enters its sandbox before it
-// reads the first foreign byte. Sessions, DNS and TLS run on the loop; the message arrives as bytes and a read-only descriptor.
+// queued: remote. The SMTP and LMTP client: delivers over the network, many sessions at once in one process that enters
+// its sandbox before it reads the first foreign byte. Sessions, DNS and TLS run on the loop; the message arrives as
+// bytes and a read-only descriptor.
 #pragma once
 
 #include "libproto/ipc/channel.h"
@@ -7,8 +8,9 @@
 
 namespace postcot::queued {
 
-// As run_local_agent(), for the transports whose master.cf command is smtp, relay or lmtp. Opens resolver, tables and certificates first; then,
-// with root, becomes mail_owner (chrooted to queue_directory where the master.cf service says so).
+// As run_local_agent(), for the transports whose master.cf command is smtp, relay or lmtp. Opens resolver, tables and
+// certificates first; then, with root, becomes mail_owner (chrooted to queue_directory where the master.cf service says
+// so).
 int run_remote_agent(ipc::Channel channel, AgentConfig config);
 
 }   // namespace postcot::queued

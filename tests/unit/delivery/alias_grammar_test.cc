@@ -1,4 +1,5 @@
 #include "queued/local/alias_grammar.h"
+
 #include "tests/unit/catch.h"
 
 using namespace postcot::queued;
@@ -25,7 +26,8 @@ TEST_CASE("aliases(5): a list keeps its order; commas in quotes and comments do 
                                          {Kind::kAddress, "a@b.example"},
                                          {Kind::kCommand, "vacation \"Hong, Gildong\""},
                                          {Kind::kAddress, "c@d.example"}};
-    CHECK(parse_destinations("\\user, \"Kim, A\" <a@b.example>,, \"|vacation \\\"Hong, Gildong\\\"\", c@d.example (x, y)") ==
+    CHECK(parse_destinations(
+              "\\user, \"Kim, A\" <a@b.example>,, \"|vacation \\\"Hong, Gildong\\\"\", c@d.example (x, y)") ==
           expected);
     CHECK(parse_destinations("\"a b\"@example.com") == one(Kind::kAddress, "\"a b\"@example.com"));
     CHECK(parse_destinations("\"a b\"") == one(Kind::kAddress, "\"a b\""));
@@ -42,5 +44,6 @@ TEST_CASE("forward(5): lines, comments, CRLF") {
 
 TEST_CASE("destinations: any bytes end, and the number is bounded") {
     CHECK(parse_destinations("a,b,c,d", 2).size() == 2);
-    for (const char* text : {"\"", "\\", "<", "(((", "\"|", "\"\\", "|", ":include:", "/", "a\\"}) parse_destinations(text);
+    for (const char* text : {"\"", "\\", "<", "(((", "\"|", "\"\\", "|", ":include:", "/", "a\\"})
+        parse_destinations(text);
 }

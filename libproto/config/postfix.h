@@ -15,6 +15,8 @@
 
 namespace postcot::config {
 
+class MasterCf;
+
 // Logical lines of main.cf over the parameter table's defaults. Values are expanded on access ($name, ${name}, ${name?a:b}, ${name:b},
 // ${{a} == {b} ? {x} : {y}}). A copy is cheap (shared state).
 class MainCf {
@@ -29,6 +31,9 @@ class MainCf {
 
     // Expanded value of a known parameter or of a user-defined one; empty when neither set nor known.
     std::string str(std::string_view name) const;
+    // As written, or the default, not expanded. str() gives the same for the few parameters that Postfix expands only when they are used, with names of
+    // that moment (forward_path, luser_relay, mailbox_command, default_rbl_reply, smtpd_reject_footer ...).
+    std::string raw(std::string_view name) const;
     std::vector<std::string> list(std::string_view name) const;   // split at comma and white space, {} groups kept whole
     bool boolean(std::string_view name) const;
     int64_t integer(std::string_view name) const;
@@ -45,9 +50,18 @@ class MainCf {
     const std::string& directory() const;   // config_directory
 
     // One line per set parameter that is unknown or unsupported, naming file and line: logged at start, printed by `postcot check`.
-    std::vector<std::string> warnings() const;
+    // `master` tells which user-defined parameters its services use.
+    std::vector<std::string> warnings(const MasterCf* master = nullptr) const;
+
+    struct Set {
+        std::string name;
+        std::string value;   // not expanded
+        int line;            // 0: an override
+    };
+    std::vector<Set> set_parameters() const;   // by name
 
   private:
+    static Expected<MainCf> parse_in(std::string_view text, const std::string& file_name, const std::string& directory);
     struct State;
     std::shared_ptr<const State> state_;
 };

@@ -1,0 +1,337 @@
+// main.cf: logical lines of "name = value" over the parameter table's defaults.
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <set>
+
+#include "libproto/config/expand.h"
+#include "libproto/config/host.h"
+#include "libproto/config/logical_lines.h"
+#include "libproto/config/parameter.h"
+#include "libproto/config/postfix.h"
+#include "libproto/config/read_text.h"
+#include "libproto/config/values.h"
+
+namespace postcot::config {
+
+struct MainCf::State final : Names {
+    struct Entry {
+        std::string value;   // not expanded
+        int line;            // 0: an override
+    };
+    std::map<std::string, Entry, std::less<>> entries;
+    std::string file;
+    std::string directory;
+    std::vector<std::string> remarks;   // of the reading itself: overridden entries, stray white space
+
+    bool value(std::string_view name, std::string& out) const override {
+        auto found = entries.find(name);
+        if (found != entries.end()) {
+            out = found->second.value;
+            return true;
+        }
+        if (host_default(name, out)) return true;
+        if (const auto* parameter = find_postfix_parameter(name)) {
+            out = parameter->default_value;
+            return true;
+        }
+        return transport_default(name, out);
+    }
+
+    std::string where(const Entry& entry) const {
+        return entry.line ? file + ", line " + std::to_string(entry.line) : std::string("option -o");
+    }
+
+    // <transport>_<suffix>; local's own defaults are those of local(8).
+    static bool transport_default(std::string_view name, std::string& out) {
+        if (name == "local_destination_concurrency_limit") {
+            out = "2";
+            return true;
+        }
+        if (name == "local_destination_recipient_limit") {
+            out = "1";
+            return true;
+        }
+        const auto* suffix = find_transport_suffix(name);
+        if (suffix) out = suffix->default_value;
+        return suffix;
+    }
+
+    static const TransportSuffix* find_transport_suffix(std::string_view name) {
+        const TransportSuffix* best = nullptr;
+        for (const auto& known : transport_suffixes()) {
+            if (name.size() > known.suffix.size() + 1 && name.ends_with(known.suffix) &&
+                name[name.size() - known.suffix.size() - 1] == '_' &&
+                (!best || known.suffix.size() > best->suffix.size())) {
+                best = &known;
+            }
+        }
+        return best;
+    }
+
+    bool host_default(std::string_view name, std::string& out) const {
+        if (name == "config_directory" && !directory.empty()) {
+            out = directory;
+        } else if (name == "myhostname") {
+            out = host_name();
+            if (out.find('.') == std::string::npos) out += entries.contains("mydomain") ? ".$mydomain" : ".localdomain";
+        } else if (name == "mydomain") {
+            std::string host;
+            if (auto mine = entries.find("myhostname"); mine != entries.end()) {
+                host = expanded("myhostname");
+            } else {
+                host = host_name();
+            }
+            size_t dot = host.find('.');
+            out = dot == std::string::npos ? "localdomain" : host.substr(dot + 1);
+        } else if (name == "mynetworks") {
+            std::string style = expanded("mynetworks_style");
+            auto protocols = split_list(expanded("inet_protocols"));
+            bool ipv4 = false;
+            bool ipv6 = false;
+            for (const auto& protocol : protocols) {
+                if (protocol == "all" || protocol == "ipv4") ipv4 = true;
+                if (protocol == "all" || protocol == "ipv6") ipv6 = true;
+            }
+            out = own_networks(style == "host"    ? NetworkStyle::kHost
+                               : style == "class" ? NetworkStyle::kClass
+                                                  : NetworkStyle::kSubnet,
+                               split_list(expanded("inet_interfaces")), ipv4, ipv6);
+        } else if (name == "process_id") {
+            out = std::to_string(::getpid());
+        } else if (name == "process_name") {
+            out = program_invocation_short_name;
+        } else {
+            return false;
+        }
+        return true;
+    }
+
+    std::string expanded(std::string_view name) const {
+        std::string raw;
+        if (!value(name, raw)) return {};
+        auto result = config::expand(raw, *this);   // checked at load
+        return result ? *result : std::string{};
+    }
+
+    // Error text, empty when `entry` fits its parameter.
+    std::string check(const std::string& name, const Entry& entry) const {
+        const auto* parameter = find_postfix_parameter(name);
+        Kind kind = Kind::kText;
+        std::string_view default_value;
+        if (parameter) {
+            kind = parameter->kind;
+            default_value = parameter->default_value;
+        } else if (const auto* suffix = find_transport_suffix(name)) {
+            kind = suffix->kind;
+        }
+        if (kind == Kind::kRaw) return {};
+        auto text = config::expand(entry.value, *this);
+        if (!text) return where(entry) + ": parameter " + name + ": " + text.error().text;
+        if (!parameter && kind == Kind::kText) return {};
+        bool good = true;
+        bool boolean = false;
+        int64_t number = 0;
+        std::chrono::seconds time{};
+        switch (kind) {
+            case Kind::kBoolean: good = parse_postfix_boolean(*text, boolean); break;
+            case Kind::kNumber:
+                good = parse_number(*text, number) && (number >= 0 || name.ends_with("_threshold"));
+                break;
+            case Kind::kTime: good = parse_postfix_time(*text, time_unit(default_value), time); break;
+            default: break;
+        }
+        if (good) return {};
+        return where(entry) + ": parameter " + name + ": expected " + std::string(kind_name(kind)) + ", got '" + *text +
+               "'";
+    }
+
+    // A time without unit is in the unit of its default (postconf(5)): maximal_queue_lifetime = 5 means days.
+    static char time_unit(std::string_view default_value) {
+        char last = default_value.empty() ? 's' : default_value.back();
+        return std::string_view("smhdw").find(last) == std::string_view::npos ? 's' : last;
+    }
+
+    Expected<void> check_all() const {
+        for (const auto& [name, entry] : entries) {
+            if (auto wrong = check(name, entry); !wrong.empty()) return fail(EINVAL, std::move(wrong));
+        }
+        return {};
+    }
+};
+
+Expected<MainCf> MainCf::load(const std::string& directory) {
+    auto text = read_text(directory + "/main.cf");
+    if (!text) return fail(text.error());
+    auto parsed = parse_in(*text, directory + "/main.cf", directory);
+    return parsed;
+}
+
+Expected<MainCf> MainCf::parse(std::string_view text, const std::string& file_name) {
+    return parse_in(text, file_name, {});
+}
+
+Expected<MainCf> MainCf::parse_in(std::string_view text, const std::string& file_name, const std::string& directory) {
+    auto state = std::make_shared<State>();
+    state->file = file_name;
+    state->directory = directory;
+    LogicalLines lines(text);
+    std::string line;
+    while (lines.next(line)) {
+        std::string where = file_name + ", line " + std::to_string(lines.first_line());
+        if (lines.starts_blank()) {
+            state->remarks.push_back(where + ": logical line must not start with whitespace: \"" + line.substr(0, 30) +
+                                     '"');
+            continue;
+        }
+        if (line.find('\0') != std::string::npos) return fail(EINVAL, where + ": a NUL byte is not allowed here");
+        size_t equals = line.find('=');
+        std::string name(trim(std::string_view(line).substr(0, equals)));
+        size_t blank = 0;
+        while (blank < name.size() && !is_space(name[blank])) ++blank;
+        if (name.empty()) return fail(EINVAL, where + ": missing attribute name: \"" + line + '"');
+        if (equals == std::string::npos || blank < name.size()) {
+            return fail(EINVAL, where + ": missing '=' after attribute name: \"" + line.substr(0, 200) + '"');
+        }
+        std::string value;
+        for (char c : trim(std::string_view(line).substr(equals + 1))) value += c == '\r' ? ' ' : c;
+        State::Entry entry{std::move(value), lines.first_line()};
+        auto [at, fresh] = state->entries.try_emplace(name, entry);
+        if (!fresh) {
+            if (at->second.value != entry.value) {
+                state->remarks.push_back(where + ": overriding earlier entry: " + name + '=' + at->second.value);
+            }
+            at->second = std::move(entry);
+        }
+    }
+    if (auto good = state->check_all(); !good) return fail(good.error());
+    MainCf out;
+    out.state_ = std::move(state);
+    return out;
+}
+
+Expected<MainCf> MainCf::with_overrides(const std::vector<std::pair<std::string, std::string>>& overrides) const {
+    auto state = std::make_shared<State>(*state_);
+    for (const auto& [name, value] : overrides) state->entries[name] = {value, 0};
+    for (const auto& [name, value] : overrides) {
+        if (auto wrong = state->check(name, state->entries[name]); !wrong.empty())
+            return fail(EINVAL, std::move(wrong));
+    }
+    MainCf out;
+    out.state_ = std::move(state);
+    return out;
+}
+
+std::string MainCf::str(std::string_view name) const {
+    const auto* parameter = find_postfix_parameter(name);
+    return parameter && parameter->kind == Kind::kRaw ? raw(name) : state_->expanded(name);
+}
+
+std::string MainCf::raw(std::string_view name) const {
+    std::string out;
+    state_->value(name, out);
+    return out;
+}
+
+std::vector<std::string> MainCf::list(std::string_view name) const { return split_list(str(name)); }
+
+bool MainCf::boolean(std::string_view name) const {
+    bool value = false;
+    return parse_postfix_boolean(str(name), value) && value;
+}
+
+int64_t MainCf::integer(std::string_view name) const {
+    int64_t value = 0;
+    return parse_number(str(name), value) ? value : 0;
+}
+
+std::chrono::seconds MainCf::time(std::string_view name) const {
+    const auto* parameter = find_postfix_parameter(name);
+    std::chrono::seconds value{};
+    return parse_postfix_time(str(name), State::time_unit(parameter ? parameter->default_value : ""), value)
+               ? value
+               : std::chrono::seconds{};
+}
+
+bool MainCf::is_set(std::string_view name) const { return state_->entries.contains(name); }
+
+std::string MainCf::transport_str(std::string_view transport, std::string_view suffix) const {
+    std::string name(transport);
+    name += '_';
+    name += suffix;
+    return str(name);
+}
+
+int64_t MainCf::transport_integer(std::string_view transport, std::string_view suffix) const {
+    int64_t value = 0;
+    return parse_number(transport_str(transport, suffix), value) ? value : 0;
+}
+
+std::chrono::seconds MainCf::transport_time(std::string_view transport, std::string_view suffix) const {
+    std::chrono::seconds value{};
+    return parse_postfix_time(transport_str(transport, suffix), 's', value) ? value : std::chrono::seconds{};
+}
+
+std::string MainCf::expand(std::string_view text) const {
+    auto result = config::expand(text, *state_);
+    return result ? *result : std::string{};
+}
+
+const std::string& MainCf::directory() const { return state_->directory; }
+
+std::vector<MainCf::Set> MainCf::set_parameters() const {
+    std::vector<Set> out;
+    for (const auto& [name, entry] : state_->entries) out.push_back({name, entry.value, entry.line});
+    return out;
+}
+
+namespace {
+
+// Names that `text` refers to with $name, ${name...} or $(name).
+void collect_references(std::string_view text, std::set<std::string, std::less<>>& out) {
+    for (size_t i = 0; i + 1 < text.size(); ++i) {
+        if (text[i] != '$') continue;
+        size_t start = i + 1;
+        if (text[start] == '{' || text[start] == '(') ++start;
+        while (start < text.size() && is_space(text[start])) ++start;
+        size_t end = start;
+        while (end < text.size() && (std::isalnum(static_cast<unsigned char>(text[end])) || text[end] == '_')) ++end;
+        if (end > start) out.emplace(text.substr(start, end - start));
+    }
+}
+
+}   // namespace
+
+std::vector<std::string> MainCf::warnings(const MasterCf* master) const {
+    std::set<std::string, std::less<>> used;
+    for (const auto& [name, entry] : state_->entries) collect_references(entry.value, used);
+    for (const auto& restriction_class : list("smtpd_restriction_classes")) used.insert(restriction_class);
+    if (master) {
+        for (const auto& service : master->services()) {
+            for (const auto& [name, value] : service.overrides) collect_references(value, used);
+            for (const auto& argument : service.arguments) collect_references(argument, used);
+        }
+    }
+    std::vector<std::string> out = state_->remarks;
+    for (const auto& [name, entry] : state_->entries) {
+        const auto* parameter = find_postfix_parameter(name);
+        Status status = Status::kHonoured;
+        std::string_view default_value;
+        if (parameter) {
+            status = parameter->status;
+            default_value = parameter->default_value;
+        } else if (const auto* suffix = State::find_transport_suffix(name)) {
+            status = suffix->status;
+        } else if (!used.contains(name)) {
+            out.push_back(state_->where(entry) + ": unused parameter: " + name + '=' + entry.value);
+        }
+        if (status == Status::kUnsupported && entry.value != default_value) {
+            out.push_back(state_->where(entry) + ": parameter " + name +
+                          " is not supported: the setting has no effect");
+        }
+    }
+    return out;
+}
+
+}   // namespace postcot::config

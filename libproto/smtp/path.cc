@@ -213,6 +213,23 @@ Path split_internal(std::string_view address) {
 
 std::string to_external(std::string_view internal) { return split_internal(internal).external(); }
 
+std::string to_internal(std::string_view external) {
+    std::string out;
+    out.reserve(external.size());
+    bool quoted = false;
+    for (size_t i = 0; i < external.size(); ++i) {
+        const char c = external[i];
+        if (c == '"') {
+            quoted = !quoted;
+        } else if (c == '\\' && i + 1 < external.size()) {
+            out += external[++i];
+        } else {
+            out += c;
+        }
+    }
+    return out;
+}
+
 std::string quote_local(std::string_view local) {
     bool plain = !local.empty() && local.front() != '.' && local.back() != '.';
     for (size_t i = 0; plain && i < local.size(); ++i) {

@@ -44,6 +44,8 @@ Expected<Path> parse_path(std::string_view in, PathKind kind, PathOptions option
 Path split_internal(std::string_view address);
 // The address an internal form stands for, quoted for the wire: `a b@c` -> `"a b"@c`.
 std::string to_external(std::string_view internal);
+// The other way: quotes removed (`"a b"@c` -> `a b@c`); what is not quoted stays as it is.
+std::string to_internal(std::string_view external);
 // Local part, quoted where RFC 5321's Dot-string does not allow it as it is.
 std::string quote_local(std::string_view local);
 

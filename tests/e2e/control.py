@@ -1,0 +1,93 @@
+"""postcot, postfix, dovecot and doveadm as an administrator uses them; a broken file keeps the old configuration."""
+import os
+
+from harness import BIN, Postcot, kill, main, run, wait_until
+
+
+def postcot(server, *words, **more):
+    return run(BIN / "postcot", *words, "-c", server.etc, **more)
+
+
+def test_start_status_reload_stop():
+    with Postcot(start=False) as server:
+        assert postcot(server, "status", check=False).returncode == 1
+        server.start()
+        assert postcot(server, "status").returncode == 0
+        for daemon in ("smtpd", "queued", "imapd", "pop3d", "authd"):
+            assert server.processes(daemon), daemon
+        postcot(server, "reload")
+        server.sendmail("-f", "user01@example.com", "user02@example.com", data=b"Subject: after reload\n\nx\n")
+        server.wait_for_mail("user02", 1)
+        postcot(server, "stop")
+        for daemon in ("smtpd", "queued", "imapd", "pop3d", "authd"):
+            assert not server.processes(daemon), daemon
+        assert postcot(server, "status", check=False).returncode == 1
+
+
+def test_what_dies_is_started_again():
+    with Postcot() as server:
+        for daemon in ("smtpd", "imapd", "authd", "queued", "pop3d"):
+            old = server.processes(daemon)
+            for pid in old:
+                kill(pid)
+            wait_until(lambda: (new := server.processes(daemon)) and not set(new) & set(old), f"{daemon} to come back")
+        server.sendmail("-f", "user01@example.com", "user02@example.com", data=b"Subject: x\n\nx\n")
+        server.wait_for_mail("user02", 1)
+        client = wait_until(lambda: try_login(server), "login after the restart")
+        client.logout()
+
+
+def try_login(server):
+    try:
+        return server.imap_client()
+    except OSError:
+        return None
+
+
+def test_a_broken_file_is_named_and_the_old_configuration_stays():
+    with Postcot() as server:
+        for path in ("postfix/main.cf", "dovecot/dovecot.conf"):
+            good = (server.etc / path).read_text()
+            with open(server.etc / path, "a") as file:
+                file.write("\nthis is no setting\n" if "main" in path else "\nservice {{{\n")
+            checked = postcot(server, "check", check=False)
+            line = str(len(good.splitlines()) + 2)
+            said = (checked.stdout + checked.stderr).decode()
+            assert checked.returncode != 0 and path.split("/")[1] in said and line in said, said
+            postcot(server, "reload", check=False)
+            server.wait_for_log(rf"{path.split('/')[1]}.*{line}")
+            client = server.imap_client()
+            client.logout()
+            smtp = server.smtp_client()
+            smtp.quit()
+            (server.etc / path).write_text(good)
+
+
+def test_doveadm_and_dovecot_commands():
+    with Postcot() as server:
+        conf = server.etc / "dovecot/dovecot.conf"
+        good = run(BIN / "doveadm", "-c", conf, "auth", "test", "user01@example.com", "pass01")
+        assert b"auth succeeded" in good.stdout
+        bad = run(BIN / "doveadm", "-c", conf, "auth", "test", "user01@example.com", "wrong", check=False)
+        assert bad.returncode == 77 and b"auth failed" in bad.stdout + bad.stderr, bad
+        user = run(BIN / "doveadm", "-c", conf, "user", "user01@example.com").stdout
+        assert b"home" in user and str(server.state).encode() in user, user
+        client = server.imap_client()
+        who = run(BIN / "doveadm", "-c", conf, "who").stdout
+        assert b"user02@example.com" in who and b"imap" in who, who
+        client.logout()
+        assert run(BIN / "doveconf", "-c", conf, "-n").stdout
+        run(BIN / "doveadm", "-c", conf, "reload")
+        run(BIN / "doveadm", "-c", conf, "log", "errors")
+
+
+def test_postfix_commands():
+    with Postcot() as server:
+        run(BIN / "postfix", "-c", server.etc / "postfix", "status")
+        run(BIN / "postfix", "-c", server.etc / "postfix", "flush")
+        run(BIN / "postfix", "-c", server.etc / "postfix", "check")
+        run(BIN / "postfix", "-c", server.etc / "postfix", "reload")
+
+
+main(test_start_status_reload_stop, test_what_dies_is_started_again, test_a_broken_file_is_named_and_the_old_configuration_stays,
+     test_doveadm_and_dovecot_commands, test_postfix_commands)

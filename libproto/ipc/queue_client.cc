@@ -8,7 +8,7 @@
 #include <map>
 
 #include "libproto/ipc/channel.h"
-#include "libproto/ipc/queue_id.h"
+#include "libproto/smtp/queue_id.h"
 #include "libproto/runtime/log.h"
 #include "libproto/runtime/net.h"
 
@@ -159,7 +159,8 @@ Task<Expected<std::string>> QueueClient::next_queue_id() {
     }
     timeval now{};
     gettimeofday(&now, nullptr);
-    co_return make_queue_id(impl->long_ids, now.tv_sec, static_cast<int>(now.tv_usec), impl->next_number++);
+    smtp::QueueTime time{now.tv_sec, static_cast<uint32_t>(now.tv_usec)};
+    co_return smtp::compose_queue_id(impl->long_ids, time, impl->next_number++);
 }
 
 Task<Expected<std::string>> QueueClient::submit(std::string queue_id, Envelope envelope, std::string content) {

@@ -42,6 +42,7 @@ StoredResult StoredResult::decode(ipc::Reader& r) {
 void RecipientState::encode(ipc::Writer& w) const {
     w.u8(static_cast<uint8_t>(status));
     w.str(context);
+    w.str(transport);
     bool any = !result.dsn.empty() || !result.text.empty();
     w.boolean(any);
     if (any) result.encode(w);
@@ -51,6 +52,7 @@ RecipientState RecipientState::decode(ipc::Reader& r) {
     RecipientState out;
     out.status = static_cast<RecipientStatus>(r.u8());
     out.context = r.str();
+    out.transport = r.str();
     if (r.boolean()) out.result = StoredResult::decode(r);
     return out;
 }
@@ -133,7 +135,7 @@ RecordBuilder& RecordBuilder::add(const Op& op) {
                        w.u32(static_cast<uint32_t>(m.recipients.size()));
                        for (size_t i = 0; i < m.recipients.size(); ++i) {
                            m.recipients[i].encode(w);
-                           w.str(m.contexts[i]);
+                           m.states[i].encode(w);
                        }
                    },
                    [&](const OpRemoved& m) {
@@ -187,7 +189,7 @@ bool decode_record(std::string_view payload, std::vector<Op>& ops) {
                 uint32_t count = r.u32();
                 for (uint32_t i = 0; i < count && r.ok(); ++i) {
                     op.recipients.push_back(Recipient::decode(r));
-                    op.contexts.push_back(r.str());
+                    op.states.push_back(RecipientState::decode(r));
                 }
                 ops.emplace_back(std::move(op));
                 break;
@@ -229,9 +231,7 @@ void apply(const Op& op, StoredMessage& message) {
                        message.states.resize(m.base);
                        for (size_t i = 0; i < m.recipients.size(); ++i) {
                            message.envelope.recipients.push_back(m.recipients[i]);
-                           RecipientState state;
-                           state.context = m.contexts[i];
-                           message.states.push_back(std::move(state));
+                           message.states.push_back(m.states[i]);
                        }
                    },
                    [](const auto&) {},

@@ -37,7 +37,8 @@ struct StoredResult {
 
 struct RecipientState {
     RecipientStatus status = RecipientStatus::kPending;
-    std::string context;   // agent's private word (ipc::Expansion)
+    std::string context;     // agent's private word (ipc::Expansion)
+    std::string transport;   // "transport:nexthop" that overrides resolving (ipc::Expansion)
     StoredResult result;
 
     void encode(ipc::Writer& w) const;
@@ -95,7 +96,7 @@ struct OpAddRecipients {      // at `base`: replaying it twice does no harm
     std::string id;
     uint32_t base = 0;
     std::vector<Recipient> recipients;
-    std::vector<std::string> contexts;
+    std::vector<RecipientState> states;
 };
 struct OpRemoved {
     std::string id;

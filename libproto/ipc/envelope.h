@@ -1,7 +1,6 @@
-// The envelope of a message, as smtpd, queued and the delivery agents pass it. Addresses are in external form without
-// <>: "user@example.com",
-// "\"a b\"@example.com"; an empty sender is the null reverse-path. Domains of non-ASCII addresses may be U-labels
-// (SMTPUTF8).
+// The envelope of a message, as smtpd, queued and the delivery agents pass it. Addresses are in the internal form that tables and queue files hold:
+// local@domain without <> and without quotes (smtp::to_external() gives the wire form); an empty sender is the null
+// reverse-path. Domains of non-ASCII addresses may be U-labels (SMTPUTF8).
 #pragma once
 
 #include <cstdint>

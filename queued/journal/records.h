@@ -111,6 +111,7 @@ class RecordBuilder {
   public:
     RecordBuilder& add(const Op& op);
     bool empty() const { return writer_.bytes().empty(); }
+    size_t size() const { return writer_.bytes().size(); }   // after an OpMessage: where its text ends
     std::string take() { return writer_.take(); }
 
   private:

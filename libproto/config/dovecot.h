@@ -1,4 +1,5 @@
-// dovecot.conf (doveconf(1)): sections, nesting, !include, !include_try, <file, $var; 2.3 names, and 2.4 names for what is in use.
+// dovecot.conf (doveconf(1)): sections, nesting, !include, !include_try, <file, $var; 2.3 names, and 2.4 names for what
+// is in use.
 #pragma once
 
 #include <chrono>
@@ -18,14 +19,14 @@ class DovecotSection {
     std::string type;   // "service"
     std::string name;   // "auth"; may be empty
     std::string file;
-    int line = 0;
+    int line = 0;   // 0: built in and not mentioned in the file
 
     // Value set in this section, or the type's default from the setting table.
     std::string str(std::string_view key) const;
     bool is_set(std::string_view key) const;
     bool boolean(std::string_view key) const;
     int64_t integer(std::string_view key) const;
-    uint64_t size(std::string_view key) const;               // bytes: "10M"
+    uint64_t size(std::string_view key) const;                    // bytes: "10M"
     std::chrono::milliseconds time(std::string_view key) const;   // "30s", "200 msecs"
     std::vector<const DovecotSection*> sections(std::string_view type) const;
     const DovecotSection* section(std::string_view type, std::string_view name) const;
@@ -33,20 +34,28 @@ class DovecotSection {
     struct Setting {
         std::string key, value;
         std::string file;
-        int line;
+        int line = 0;             // 0: built in
+        bool from_file = false;   // written as `key = <path`; value is the path
     };
     std::vector<Setting> settings;
     std::vector<std::unique_ptr<DovecotSection>> children;
+    const DovecotSection* root = nullptr;
 };
 
 class DovecotConf {
   public:
-    // Reads <dir>/dovecot.conf and what it includes; checks types. Errors: "<file>:<line>: ...".
+    // Reads <dir>/dovecot.conf and what it includes; checks types. Errors are Dovecot's: "Error in configuration file
+    // <file> line <n>: ...".
     static Expected<DovecotConf> load(const std::string& directory);
+    static Expected<DovecotConf> load_file(const std::string& path);
+    // Pure: !include is an error here, !include_try nothing.
     static Expected<DovecotConf> parse(std::string_view text, const std::string& file_name);
 
     // `protocol` selects `protocol imap { }` blocks ("" for none) over the global value over the default.
+    // `key = <path` gives the file's content, read now: ask before the sandbox is entered.
     std::string str(std::string_view key, std::string_view protocol = {}) const;
+    // The absolute path of `key = <path` (ssl_cert, ssl_key); empty when the value is given otherwise or not at all.
+    std::string file(std::string_view key, std::string_view protocol = {}) const;
     bool is_set(std::string_view key, std::string_view protocol = {}) const;
     bool boolean(std::string_view key, std::string_view protocol = {}) const;
     int64_t integer(std::string_view key, std::string_view protocol = {}) const;
@@ -54,16 +63,24 @@ class DovecotConf {
     std::chrono::milliseconds time(std::string_view key, std::string_view protocol = {}) const;
     std::vector<std::string> list(std::string_view key, std::string_view protocol = {}) const;   // space separated
 
-    std::vector<const DovecotSection*> sections(std::string_view type) const;              // in order: passdb, userdb, namespace, service
-    const DovecotSection* section(std::string_view type, std::string_view name) const;     // merged; nullptr when absent and not built in
-    std::string plugin(std::string_view key) const;                                        // plugin { } settings
-    // Listeners of `service NAME`, with Dovecot's built-in defaults merged (imap-login: imap 143, imaps 993 ssl; auth: auth-userdb, auth-client, login/login ...).
-    std::vector<const DovecotSection*> listeners(std::string_view service, std::string_view kind) const;   // kind: inet_listener, unix_listener, fifo_listener
+    std::vector<const DovecotSection*> sections(
+        std::string_view type) const;   // in order: passdb, userdb, namespace, service
+    const DovecotSection* section(std::string_view type,
+                                  std::string_view name) const;   // merged; nullptr when absent and not built in
+    std::string plugin(std::string_view key) const;               // plugin { } settings
+    // Listeners of `service NAME`, with Dovecot's built-in defaults merged (imap-login: imap 143, imaps 993 ssl; auth:
+    // auth-userdb, auth-client, login/login ...).
+    std::vector<const DovecotSection*> listeners(
+        std::string_view service, std::string_view kind) const;   // kind: inet_listener, unix_listener, fifo_listener
 
+    const DovecotSection& root() const;   // the whole tree, for doveconf
     const std::string& directory() const;
+    // One line per set setting that is not supported, naming file and line.
     std::vector<std::string> warnings() const;
 
   private:
+    static Expected<DovecotConf> parse_in(std::string_view text, const std::string& file_name,
+                                          const std::string& directory, bool follow_includes);
     struct State;
     std::shared_ptr<const State> state_;
 };

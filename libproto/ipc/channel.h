@@ -67,7 +67,7 @@ class Channel {
 
   private:
     struct Impl;
-    std::unique_ptr<Impl> impl_;
+    std::shared_ptr<Impl> impl_;   // shared with the tasks that wait in it
 };
 
 }   // namespace postcot::ipc

@@ -1,5 +1,6 @@
 // Log lines as Postfix and Dovecot write them. One destination per process, opened before any sandbox.
-//   Postfix idents:  postfix/smtpd[123]: warning: ...      Dovecot:  dovecot: imap-login: Error: ...  (or dovecot: imap(user)<pid><session>: ...)
+//   Postfix idents:  postfix/smtpd[123]: warning: ...      Dovecot:  dovecot: imap-login: Error: ...  (or dovecot:
+//   imap(user)<pid><session>: ...)
 #pragma once
 
 #include <fmt/format.h>
@@ -22,7 +23,7 @@ struct Destination {
 };
 
 struct Options {
-    std::string ident;    // "postfix/smtpd" or "dovecot"
+    std::string ident;   // "postfix/smtpd" or "dovecot"
     Dialect dialect = Dialect::kPostfix;
     std::string prefix;   // Dovecot: "imap-login: "; empty for Postfix
     Destination destination;
@@ -31,9 +32,21 @@ struct Options {
 };
 
 void open(Options options);
-void reopen();                              // after log rotation
-void set_prefix(std::string prefix);        // Dovecot's per-user prefix in one-user processes
+void reopen();                                    // after log rotation
+void set_prefix(std::string prefix);              // Dovecot's per-user prefix in one-user processes
 void write(Level level, std::string_view text);   // control characters become '?'
+// The same under another ident: one process of ours does what several of Postfix's do ("postfix/cleanup",
+// "postfix/qmgr").
+void write_as(std::string_view ident, Level level, std::string_view text);
+
+template <class... A>
+void info_as(std::string_view ident, fmt::format_string<A...> f, A&&... a) {
+    write_as(ident, Level::kInfo, fmt::format(f, std::forward<A>(a)...));
+}
+template <class... A>
+void warning_as(std::string_view ident, fmt::format_string<A...> f, A&&... a) {
+    write_as(ident, Level::kWarning, fmt::format(f, std::forward<A>(a)...));
+}
 
 template <class... A>
 void debug(fmt::format_string<A...> f, A&&... a) {

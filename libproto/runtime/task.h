@@ -1,9 +1,10 @@
-// Task<T>: a lazy coroutine on one loop's thread. It starts when awaited (or spawned into a Scope) and resumes its awaiter
-// when it ends. A task inherits the CancelSource of whoever awaits it, so cancelling a session cancels all that it awaits.
+// Task<T>: a lazy coroutine on one loop's thread. It starts when awaited (or spawned into a Scope) and resumes its
+// awaiter when it ends. A task inherits the CancelSource of whoever awaits it, so cancelling a session cancels all that
+// it awaits.
 //
-// GCC 12 notes for writers of coroutines: pass parameters by value or by reference to something that outlives the task; do not put a
-// braced initialiser list inside a co_await expression; do not write co_await in a ?: operand; a capturing lambda must
-// outlive the coroutine it creates.
+// GCC 12 notes for writers of coroutines: pass parameters by value or by reference to something that outlives the task;
+// do not put a braced initialiser list inside a co_await expression; do not write co_await in a ?: operand; a capturing
+// lambda must outlive the coroutine it creates.
 #pragma once
 
 #include <coroutine>
@@ -24,13 +25,15 @@ struct PromiseBase {
     std::coroutine_handle<> continuation;
     CancelSource* cancel = nullptr;
     std::exception_ptr exception;
+    bool starting = false;   // still inside the awaiter's await_suspend()
 
     std::suspend_always initial_suspend() noexcept { return {}; }
     struct FinalAwaiter {
         bool await_ready() noexcept { return false; }
         template <class P>
         std::coroutine_handle<> await_suspend(std::coroutine_handle<P> h) noexcept {
-            auto next = h.promise().continuation;
+            PromiseBase& promise = h.promise();
+            auto next = promise.starting ? nullptr : promise.continuation;
             return next ? next : std::noop_coroutine();
         }
         void await_resume() noexcept {}
@@ -94,21 +97,25 @@ class [[nodiscard]] Task {
         return std::move(*this);
     }
 
-    auto operator co_await() noexcept {
-        struct Awaiter {
-            Handle handle;
-            bool await_ready() noexcept { return false; }
-            template <class P>
-            std::coroutine_handle<> await_suspend(std::coroutine_handle<P> parent) noexcept {
-                auto& promise = handle.promise();
-                promise.continuation = parent;
-                if (!promise.cancel) promise.cancel = parent.promise().cancel;
-                return handle;
-            }
-            T await_resume() { return handle.promise().take(); }
-        };
-        return Awaiter{handle_};
-    }
+    struct Awaiter {
+        Handle handle;
+        bool await_ready() noexcept { return false; }
+        // The child runs on this stack until it first waits; one that ends without waiting just returns here. So a
+        // loop over tasks that never wait uses constant stack even where the compiler makes no tail calls (-O0,
+        // sanitizers).
+        template <class P>
+        bool await_suspend(std::coroutine_handle<P> parent) noexcept {
+            auto& promise = handle.promise();
+            promise.continuation = parent;
+            if (!promise.cancel) promise.cancel = parent.promise().cancel;
+            promise.starting = true;
+            handle.resume();
+            promise.starting = false;
+            return !handle.done();
+        }
+        T await_resume() { return handle.promise().take(); }
+    };
+    Awaiter operator co_await() noexcept { return Awaiter{handle_}; }
 
     Handle handle() const { return handle_; }
     Handle release() { return std::exchange(handle_, {}); }

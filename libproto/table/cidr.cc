@@ -49,10 +49,13 @@ Expected<Block> parse_block(std::string_view text) {
     out.prefix = out.network.width;
     if (slash == std::string_view::npos) return out;
     int64_t prefix = 0;
-    if (!config::parse_number(text.substr(slash + 1), prefix) || prefix < 0 || prefix > out.network.width) {
+    // A block of IPv4-mapped addresses is the IPv4 block: Debian writes [::ffff:127.0.0.0]/104 into mynetworks.
+    bool mapped = out.network.width == 32 && text.find(':') < slash;
+    int widest = mapped ? 128 : out.network.width;
+    if (!config::parse_number(text.substr(slash + 1), prefix) || prefix < (mapped ? 96 : 0) || prefix > widest) {
         return fail(EINVAL, "bad net/mask pattern: \"" + std::string(text) + '"');
     }
-    out.prefix = static_cast<int>(prefix);
+    out.prefix = static_cast<int>(mapped ? prefix - 96 : prefix);
     for (int i = out.prefix; i < out.network.width; ++i) {
         if (bit(out.network, i)) return fail(EINVAL, "non-null host address bits in \"" + std::string(text) + '"');
     }

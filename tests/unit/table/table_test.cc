@@ -216,6 +216,11 @@ TEST_CASE("postconf(5) mynetworks: blocks, negation, bracketed IPv6, files and t
     CHECK(in("192.0.2.1"));
     CHECK_FALSE(in("192.0.2.2"));
     CHECK_FALSE(MatchList::open("10.0.0.1/8", main, "mynetworks"));
+    auto debian = MatchList::open("[::ffff:127.0.0.0]/104 [::1]/128", main, "mynetworks");
+    REQUIRE(debian);
+    CHECK(debian->matches_host("unknown", "127.0.0.1").value());
+    CHECK(debian->matches_host("unknown", "::ffff:127.0.0.1").value());
+    CHECK_FALSE(debian->matches_host("unknown", "128.0.0.1").value());
     CHECK_FALSE(MatchList::open("10.0.0.0/33", main, "mynetworks"));
 }
 

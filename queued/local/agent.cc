@@ -110,8 +110,9 @@ Decision LocalAgent::decide(const std::string& command, const ipc::Deliver& deli
         if (!users) return decided(deferred("4.3.5", "mail system configuration error"));
         return users->decide(deliver, recipient);
     }
+    // error(8) is told what to do by its service's name.
+    if (deliver.transport == "retry") return decided(from_nexthop(deliver.nexthop, "4.0.0", false));
     if (command == "error") return decided(from_nexthop(deliver.nexthop, "5.0.0", true));
-    if (command == "retry") return decided(from_nexthop(deliver.nexthop, "4.0.0", false));
     if (command == "discard") {
         auto result = sent(deliver.nexthop.empty() ? "delivered" : deliver.nexthop);
         result.relay = "none";

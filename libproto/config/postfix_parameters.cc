@@ -330,7 +330,7 @@ constexpr Parameter kParameters[] = {
     {"max_use", kNumber, "100", kHarmless},
     {"maximal_backoff_time", kTime, "4000s", kHonoured},
     {"maximal_queue_lifetime", kTime, "5d", kHonoured},
-    {"message_drop_headers", kText, "bcc, content-length, resent-bcc, return-path", kUnsupported},
+    {"message_drop_headers", kText, "bcc, content-length, resent-bcc, return-path", kHonoured},
     {"message_reject_characters", kText, "", kUnsupported},
     {"message_size_limit", kNumber, "10240000", kHonoured},
     {"message_strip_characters", kText, "", kUnsupported},

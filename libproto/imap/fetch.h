@@ -22,6 +22,9 @@ struct FetchItem {
         kBodyStructure,
         kBody /* without a section */,
         kModSeq,
+        kEmailId,
+        kThreadId,
+        kPreview,
         kSection,   // BODY[...]
         kRfc822,
         kRfc822Header,

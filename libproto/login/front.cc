@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 
@@ -68,7 +69,7 @@ int Front::run() {
         return 1;
     }
     loop_.on_signal(SIGTERM, [this] { stop(); });
-    loop_.on_signal(SIGINT, [this] { stop(); });
+    loop_.on_signal(SIGINT, [this] { accepting_.cancel(); });   // reload: who is here stays until it is done
     loop_.on_signal(SIGHUP, [] {});
     loop_.on_signal(SIGUSR1, [] { log::reopen(); });
     auth_ = std::make_unique<ipc::AuthClient>(scope_, ipc::AuthClient::Connector([this] { return connect_auth(); }));
@@ -152,6 +153,8 @@ Task<void> Front::accept_loop(Listener& listener, bool ssl) {
             oldest->reason = "Disconnected: Connection queue full";
             oldest->cancel.cancel();
         }
+        int on = 1;
+        setsockopt(accepted->fd.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);   // an IDLE lasts for days
         auto connection = std::make_unique<Connection>(std::move(accepted->fd), &scope_.source());
         connection->peer = accepted->peer;
         connection->local = accepted->local;
@@ -221,6 +224,9 @@ Task<void> Front::talk(Connection& c, bool ssl) {
         c.log.tls_protocol = c.stream.tls()->protocol;
         c.log.tls_cipher = c.stream.tls()->cipher;
     }
+    // The capabilities name authd's mechanisms: a client that comes before authd waits a moment, and is then told that there are none.
+    auto connected = co_await auth_->connect(Millis(5000));
+    if (!connected && connected.error().code == ECANCELED) co_return;
     FrontClient client(*this, c);
     co_await protocol.front(client);
     if (c.logged_in || !c.stream.open()) co_return;

@@ -131,7 +131,7 @@ void Parent::reload() {
     ++generation_;
     for (auto& [index, front] : front_children_) {
         old_fronts_.push_back(front->pid);
-        kill(front->pid, SIGTERM);
+        kill(front->pid, SIGINT);
     }
     front_children_.clear();
     for (size_t i = 0; i < front_count_; ++i) fronts_.spawn(front_life(i, generation_));

@@ -27,7 +27,10 @@ class SessionChild {
 
     void run() {
         Loop& loop = Loop::current();
-        loop.on_signal(SIGTERM, [this] { sessions_.cancel(); });
+        loop.on_signal(SIGTERM, [this] {
+            receiving_.cancel();
+            sessions_.cancel();
+        });
         loop.on_signal(SIGINT, [] {});
         loop.on_signal(SIGHUP, [] {});
         loop.on_signal(SIGUSR1, [] { log::reopen(); });
@@ -39,7 +42,9 @@ class SessionChild {
         Scope scope;
         scope.spawn(retire_when_idle());
         for (;;) {
-            auto frame = co_await channel_.receive();
+            auto receiving = channel_.receive();
+            receiving.with_cancel(receiving_);
+            auto frame = co_await receiving;
             if (!frame) break;   // the parent agreed to our retirement, or is gone: serve to the end what is here
             auto message = ipc::Channel::unpack<Serve>(*frame);
             if (!message || frame->fds.empty()) continue;
@@ -75,6 +80,7 @@ class SessionChild {
 
     ipc::Channel channel_;
     std::unique_ptr<SessionProcess> process_;
+    CancelSource receiving_;
     Scope sessions_;
     Millis grace_{60'000};
     size_t active_ = 0;

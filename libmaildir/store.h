@@ -74,6 +74,8 @@ class Message {
     Expected<uint64_t> size() const;   // RFC822.SIZE: octets in CRLF form
     std::string guid() const;          // EMAILID, UIDL
 
+    Expected<std::string> pop3_uidl() const;   // UIDL kept from another server; empty: none
+
     // Ready IMAP wire forms, parentheses included: a FETCH is a copy.
     Expected<std::string_view> envelope() const;
     Expected<std::string_view> bodystructure() const;   // with extension data
@@ -179,6 +181,7 @@ class Mailbox {
     virtual Expected<DateTime> save_date_at(size_t index) = 0;
     virtual Expected<uint64_t> size_at(size_t index) = 0;
     virtual std::string guid_at(size_t index) = 0;
+    virtual Expected<std::string> pop3_uidl_at(size_t index) = 0;
     enum class Cached { kEnvelope, kBodyStructure, kBody, kPreview };
     virtual Expected<std::string_view> cached_at(size_t index, Cached what) = 0;
     virtual Expected<std::unique_ptr<Content>> open_at(size_t index, const mime::Section& section) = 0;

@@ -207,8 +207,7 @@ void write_as(std::string_view ident, Level level, std::string_view text) {
 
 void die(std::string_view text) {
     write(Level::kFatal, text);
-    std::fflush(nullptr);
-    ::_exit(1);   // no destructors: it may be a forked child, or threads may run
+    std::exit(1);
 }
 
 }   // namespace postcot::log

@@ -164,7 +164,6 @@ Task<Expected<void>> Stream::Impl::handshake(Millis timeout) {
         co_return fail(failed, text);
     }
     tls_info = describe(ssl);
-    secured = true;
     co_return Expected<void>();
 }
 

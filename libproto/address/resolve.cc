@@ -129,6 +129,10 @@ Expected<bool> Resolver::is_local_domain(std::string_view domain) const {
     return my_destination_.matches_domain(smtp::lower(domain));
 }
 
+bool Resolver::is_own_address(std::string_view ip) const {
+    return interfaces_.count(canonical_ip(std::string(ip))) > 0;
+}
+
 Expected<DomainClass> Resolver::classify(std::string_view domain) const {
     auto local = is_local_domain(domain);
     if (!local) return fail(std::move(local.error()));

@@ -46,6 +46,8 @@ class Resolver {
 
     // mydestination, inet_interfaces and proxy_interfaces (as [literal]).
     Expected<bool> is_local_domain(std::string_view domain) const;
+    // Is this an address of inet_interfaces or proxy_interfaces (permit_inet_interfaces)?
+    bool is_own_address(std::string_view ip) const;
     Expected<DomainClass> classify(std::string_view domain) const;
     const Rewriter& rewriter() const { return rewriter_; }
     const Keys& keys() const { return keys_; }

@@ -23,12 +23,14 @@ struct MainCf::State final : Names {
     std::map<std::string, Entry, std::less<>> entries;
     std::string file;
     std::string directory;
+    std::string origin;                 // what the file that myorigin names says; empty when myorigin is no file
     std::vector<std::string> remarks;   // of the reading itself: overridden entries, stray white space
 
     bool value(std::string_view name, std::string& out) const override {
         auto found = entries.find(name);
         if (found != entries.end()) {
             out = found->second.value;
+            if (!origin.empty() && name == "myorigin") out = origin;
             return true;
         }
         if (host_default(name, out)) return true;
@@ -162,15 +164,41 @@ struct MainCf::State final : Names {
 };
 
 Expected<MainCf> MainCf::load(const std::string& directory) {
+    auto main = load_unchecked(directory);
+    if (!main) return main;
+    if (auto good = main->state_->check_all(); !good) return fail(good.error());
+    // Debian: "myorigin = /etc/mailname" takes the name from the first line of that file.
+    auto origin = main->state_->entries.find("myorigin");
+    if (origin != main->state_->entries.end() && origin->second.value.starts_with('/')) {
+        auto text = read_text(origin->second.value);
+        if (!text)
+            return fail(text.error().code,
+                        main->state_->where(origin->second) + ": parameter myorigin: " + text.error().text);
+        auto state = std::make_shared<State>(*main->state_);
+        state->origin = trim(std::string_view(*text).substr(0, text->find('\n')));
+        if (state->origin.empty()) {
+            return fail(EINVAL,
+                        state->where(origin->second) + ": parameter myorigin: " + origin->second.value + " is empty");
+        }
+        main->state_ = std::move(state);
+    }
+    return main;
+}
+
+Expected<MainCf> MainCf::load_unchecked(const std::string& directory) {
     auto text = read_text(directory + "/main.cf");
     if (!text) return fail(text.error());
-    auto parsed = parse_in(*text, directory + "/main.cf", directory);
-    return parsed;
+    return parse_in(*text, directory + "/main.cf", directory);
 }
 
 Expected<MainCf> MainCf::parse(std::string_view text, const std::string& file_name) {
-    return parse_in(text, file_name, {});
+    auto main = parse_in(text, file_name, {});
+    if (!main) return main;
+    if (auto good = main->state_->check_all(); !good) return fail(good.error());
+    return main;
 }
+
+Expected<void> MainCf::check() const { return state_->check_all(); }
 
 Expected<MainCf> MainCf::parse_in(std::string_view text, const std::string& file_name, const std::string& directory) {
     auto state = std::make_shared<State>();
@@ -205,7 +233,6 @@ Expected<MainCf> MainCf::parse_in(std::string_view text, const std::string& file
             at->second = std::move(entry);
         }
     }
-    if (auto good = state->check_all(); !good) return fail(good.error());
     MainCf out;
     out.state_ = std::move(state);
     return out;
@@ -303,9 +330,12 @@ void collect_references(std::string_view text, std::set<std::string, std::less<>
 
 }   // namespace
 
-std::vector<std::string> MainCf::warnings(const MasterCf* master) const {
+// User-defined names that something known refers to, directly or through other user-defined names.
+std::set<std::string, std::less<>> MainCf::used_names(const MasterCf* master) const {
     std::set<std::string, std::less<>> used;
-    for (const auto& [name, entry] : state_->entries) collect_references(entry.value, used);
+    for (const auto& [name, entry] : state_->entries) {
+        if (find_postfix_parameter(name) || State::find_transport_suffix(name)) collect_references(entry.value, used);
+    }
     for (const auto& restriction_class : list("smtpd_restriction_classes")) used.insert(restriction_class);
     if (master) {
         for (const auto& service : master->services()) {
@@ -313,6 +343,22 @@ std::vector<std::string> MainCf::warnings(const MasterCf* master) const {
             for (const auto& argument : service.arguments) collect_references(argument, used);
         }
     }
+    std::vector<std::string> pending(used.begin(), used.end());
+    while (!pending.empty()) {
+        auto entry = state_->entries.find(pending.back());
+        pending.pop_back();
+        if (entry == state_->entries.end()) continue;
+        std::set<std::string, std::less<>> more;
+        collect_references(entry->second.value, more);
+        for (const auto& name : more) {
+            if (used.insert(name).second) pending.push_back(name);
+        }
+    }
+    return used;
+}
+
+std::vector<std::string> MainCf::warnings(const MasterCf* master) const {
+    auto used = used_names(master);
     std::vector<std::string> out = state_->remarks;
     for (const auto& [name, entry] : state_->entries) {
         const auto* parameter = find_postfix_parameter(name);

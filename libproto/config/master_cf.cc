@@ -50,6 +50,18 @@ bool parse_flag(const std::string& field, bool default_value, bool& value) {
     return field == "y" || field == "n" || field == "-";
 }
 
+// master(8) starts each service with its own $service_name; one Postcot daemon serves several services, so it is filled in here.
+std::string with_service_name(std::string_view value, std::string_view service) {
+    std::string out(value);
+    for (std::string_view reference : {"${service_name}", "$(service_name)", "$service_name"}) {
+        for (size_t at = out.find(reference); at != std::string::npos; at = out.find(reference, at)) {
+            out.replace(at, reference.size(), service);
+            at += service.size();
+        }
+    }
+    return out;
+}
+
 Expected<void> parse_arguments(std::vector<std::string> fields, MasterService& service) {
     size_t i = 0;
     for (; i < fields.size() && fields[i].size() > 1 && fields[i].front() == '-'; ++i) {
@@ -73,7 +85,8 @@ Expected<void> parse_arguments(std::vector<std::string> fields, MasterService& s
         std::string name(trim(std::string_view(setting).substr(0, equals)));
         if (equals == std::string::npos || name.empty())
             return fail(EINVAL, "expected name=value after -o, got \"" + setting + '"');
-        service.overrides.emplace_back(name, std::string(trim(std::string_view(setting).substr(equals + 1))));
+        service.overrides.emplace_back(
+            name, with_service_name(trim(std::string_view(setting).substr(equals + 1)), service.name));
     }
     for (; i < fields.size(); ++i) service.arguments.push_back(without_braces(fields[i]));
     return {};

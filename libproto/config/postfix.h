@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -25,6 +26,9 @@ class MainCf {
     // parameter's type, so that the typed getters below cannot fail on known names.
     static Expected<MainCf> load(const std::string& directory);
     static Expected<MainCf> parse(std::string_view text, const std::string& file_name);
+    // For tools that must show a configuration that daemons would refuse: values are not checked, and myorigin is not read from the file it may name.
+    static Expected<MainCf> load_unchecked(const std::string& directory);
+    Expected<void> check() const;
 
     // The same with "-o name=value" on top (master.cf).
     Expected<MainCf> with_overrides(const std::vector<std::pair<std::string, std::string>>& overrides) const;
@@ -59,6 +63,8 @@ class MainCf {
         int line;            // 0: an override
     };
     std::vector<Set> set_parameters() const;   // by name
+    // Names that known parameters, restriction classes or `master`'s services refer to.
+    std::set<std::string, std::less<>> used_names(const MasterCf* master) const;
 
   private:
     static Expected<MainCf> parse_in(std::string_view text, const std::string& file_name, const std::string& directory);

@@ -207,7 +207,8 @@ void write_as(std::string_view ident, Level level, std::string_view text) {
 
 void die(std::string_view text) {
     write(Level::kFatal, text);
-    std::exit(1);
+    std::fflush(nullptr);
+    ::_exit(1);   // no destructors: it may be a forked child, or threads may run
 }
 
 }   // namespace postcot::log

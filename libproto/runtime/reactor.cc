@@ -505,6 +505,13 @@ void Reactor::abandon_after_fork() {
 void reset_after_fork() {
     if (current_reactor) current_reactor->abandon_after_fork();
     current_reactor = nullptr;
+    // The parent's handlers mean nothing here.
+    for (int signum = 1; signum < NSIG; ++signum) {
+        struct sigaction old {};
+        if (sigaction(signum, nullptr, &old) == 0 && old.sa_handler != SIG_DFL && old.sa_handler != SIG_IGN) {
+            ::signal(signum, SIG_DFL);
+        }
+    }
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, nullptr);

@@ -416,7 +416,7 @@ Task<Expected<void>> Stream::write_file(int fd, uint64_t offset, uint64_t length
 }
 
 size_t Stream::unsent() const { return impl_->unsent(); }
-const TlsInfo* Stream::tls() const { return impl_->ssl && !impl_->handshaking ? &impl_->tls_info : nullptr; }
+const TlsInfo* Stream::tls() const { return impl_->secured ? &impl_->tls_info : nullptr; }
 void Stream::set_timeout(Millis timeout) { impl_->default_timeout = timeout; }
 int Stream::fd() const { return impl_->fd.get(); }
 bool Stream::open() const { return static_cast<bool>(impl_->fd); }

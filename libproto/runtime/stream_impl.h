@@ -121,6 +121,7 @@ struct Stream::Impl final : detail::IoHandler {
 
     ssl_st* ssl = nullptr;
     bool handshaking = false;
+    bool secured = false;   // the handshake succeeded
     TlsInfo tls_info;
 };
 

@@ -164,6 +164,7 @@ Task<Expected<void>> Stream::Impl::handshake(Millis timeout) {
         co_return fail(failed, text);
     }
     tls_info = describe(ssl);
+    secured = true;
     co_return Expected<void>();
 }
 

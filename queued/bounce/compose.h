@@ -51,6 +51,7 @@ struct DsnSettings {
     std::chrono::seconds delay_warning_time{0};
     std::chrono::seconds maximal_queue_lifetime{0};
     std::string mail_name = "Postfix";
+    bool smtputf8_enable = true;   // texts are utf-8, parts 8bit
 };
 
 // Built-in texts, and what `template_file_text` (bounce_template_file's content, may be empty) replaces. $name in a

@@ -73,7 +73,7 @@ Expected<void> Store::replay() {
             } else if (auto* removed = std::get_if<OpRemoved>(&op)) {
                 batch->erase(removed->id);
             } else if (auto known = batch->get(op_id(op))) {
-                apply(op, *known);
+                queued::apply(op, *known);
                 batch->put(*known, place_of(*known));
             }
         }

@@ -86,6 +86,8 @@ TEST_CASE("main.cf: what is set but unknown or unsupported is named with its lin
           std::vector<std::string>{
               "main.cf, line 1: unused parameter: foo=bar",
               "main.cf, line 3: parameter postscreen_greet_action is not supported: the setting has no effect"});
+    CHECK(parse("x=$y\ny=1\n").warnings().size() == 2);
+    CHECK(parse("x=$y\ny=1\nrelayhost=$x\n").warnings().empty());
     CHECK(parse("  a = b\n").warnings().size() == 1);
     CHECK(parse("myorigin=a\nmyorigin=b\n").warnings().at(0) ==
           "main.cf, line 2: overriding earlier entry: myorigin=a");
@@ -95,7 +97,7 @@ TEST_CASE("master(5): services, defaults, -o overrides in both spellings") {
     auto main = parse("compatibility_level=3.6\n");
     auto master = MasterCf::parse(
         "smtp      inet  n       -       y       -       -       smtpd\n"
-        "127.0.0.1:2587 inet n - n - 20 smtpd\n  -o syslog_name=postfix/submission\n"
+        "127.0.0.1:2587 inet n - n - 20 smtpd\n  -o syslog_name=postfix/$service_name\n"
         "  -o { smtpd_client_restrictions = permit_sasl_authenticated, reject }\n"
         "pickup    unix  n       -       -       60?      1       pickup -v\n"
         "maildrop  unix  -       n       n       -       -       pipe\n  flags=DRXhu user=vmail argv=/usr/bin/maildrop "
@@ -107,6 +109,7 @@ TEST_CASE("master(5): services, defaults, -o overrides in both spellings") {
     CHECK(submission.host_port() == std::pair<std::string, std::string>{"127.0.0.1", "2587"});
     CHECK(submission.max_processes == 20);
     REQUIRE(submission.overrides.size() == 2);
+    CHECK(submission.overrides[0].second == "postfix/127.0.0.1:2587");
     CHECK(submission.overrides[1].second == "permit_sasl_authenticated, reject");
     const auto* pickup = master->find("pickup", "unix");
     REQUIRE(pickup);

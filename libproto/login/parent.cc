@@ -1,0 +1,183 @@
+#include "libproto/login/parent.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <functional>
+#include <thread>
+
+#include "libproto/ipc/who.h"
+#include "libproto/login/session_child.h"
+#include "libproto/login/tls_context.h"
+#include "libproto/login/user_log.h"
+#include "libproto/runtime/sandbox.h"
+#include "libproto/runtime/subprocess.h"
+
+namespace postcot::login {
+
+Parent::Parent(const Protocol& protocol, std::string config_root, config::DovecotConf conf)
+    : protocol_(protocol), config_root_(std::move(config_root)), conf_(std::move(conf)) {
+    size_t processors = std::max(1u, std::thread::hardware_concurrency());
+    front_count_ = std::min<size_t>(processors, 4);
+    if (const auto* service = conf_.section("service", protocol_.name + "-login")) {
+        if (int64_t wanted = service->integer("process_min_avail"); wanted > 0)
+            front_count_ = static_cast<size_t>(std::min<int64_t>(wanted, 32));
+    }
+    pool_ = std::min<size_t>(processors, 4);
+}
+
+Expected<void> Parent::prepare() {
+    std::string base = conf_.str("base_dir");
+    for (const std::string& folder : {base, base + "/empty"}) {
+        if (mkdir(folder.c_str(), 0755) != 0 && errno != EEXIST) return fail_errno(errno, "mkdir(" + folder + ")");
+    }
+    auto tls = server_tls(conf_, protocol_.name);   // each front loads its own: here only to fail early
+    if (!tls) return fail(tls.error().code, "ssl_cert, ssl_key: " + tls.error().text);
+    auto protocols = conf_.list("protocols");
+    if (std::find(protocols.begin(), protocols.end(), protocol_.name) != protocols.end()) {
+        auto listeners = open_listeners(conf_, protocol_.name + "-login", listeners_);
+        if (!listeners) return fail(listeners.error());
+        listeners_ = std::move(*listeners);
+    } else {
+        listeners_.clear();
+    }
+    return {};
+}
+
+int Parent::run() {
+    auto who = listen_unix(conf_.str("base_dir") + "/" + ipc::who_socket_name(protocol_.name), 0600);
+    if (!who) {
+        log::error("{}", who.error().text);
+    } else {
+        who_listener_ = std::make_unique<Listener>(std::move(*who));
+        scope_.spawn(answer_who(*who_listener_));
+    }
+    master_ = std::make_unique<ipc::AuthMaster>(scope_, conf_.str("base_dir") + "/auth-master");
+    loop_.on_signal(SIGTERM, [this] { stop(); });
+    loop_.on_signal(SIGINT, [this] { stop(); });
+    loop_.on_signal(SIGHUP, [this] { reload(); });
+    loop_.on_signal(SIGUSR1, [this] {
+        log::reopen();
+        for (auto& [index, front] : front_children_) kill(front->pid, SIGUSR1);
+        for (auto& child : session_children_) kill(child->pid, SIGUSR1);
+    });
+    for (size_t i = 0; i < front_count_; ++i) fronts_.spawn(front_life(i, generation_));
+    notify_ready();
+    loop_.run_until_complete(whole());
+    return 0;
+}
+
+Task<void> Parent::whole() {
+    (void)co_await stopped_.wait();
+    // Sessions say BYE and end by themselves; what has not ended after a while is killed.
+    auto waited = [](Parent& parent) -> Task<Expected<void>> {
+        co_await parent.fronts_.join();
+        co_await parent.sessions_.join();
+        co_return Expected<void>{};
+    };
+    auto joining = waited(*this);
+    Scope patience;
+    auto killer = [](Parent& parent) -> Task<void> {
+        auto slept = co_await sleep_for(Millis(10'000));
+        if (!slept) co_return;
+        for (auto& [index, front] : parent.front_children_) kill(front->pid, SIGKILL);
+        for (pid_t pid : parent.old_fronts_) kill(pid, SIGKILL);
+        for (auto& child : parent.session_children_) kill(child->pid, SIGKILL);
+    };
+    patience.spawn(killer(*this));
+    (void)co_await joining;
+    patience.cancel();
+    co_await patience.join();
+    scope_.cancel();
+    co_await scope_.join();
+}
+
+void Parent::stop() {
+    if (stopping_) return;
+    stopping_ = true;
+    notify_stopping();
+    listeners_.clear();
+    for (auto& [index, front] : front_children_) kill(front->pid, SIGTERM);
+    for (pid_t pid : old_fronts_) kill(pid, SIGTERM);
+    for (auto& child : session_children_) kill(child->pid, SIGTERM);
+    stopped_.set();
+}
+
+void Parent::reload() {
+    if (stopping_) return;
+    notify_reloading();
+    auto fresh = config::DovecotConf::load(config_root_ + "/dovecot");
+    if (!fresh) {
+        log::error("{}; keeping the old configuration", fresh.error().text);
+        notify_ready();
+        return;
+    }
+    config::DovecotConf old = conf_;
+    conf_ = std::move(*fresh);
+    auto prepared = prepare();
+    if (!prepared) {
+        log::error("{}; keeping the old configuration", prepared.error().text);
+        conf_ = std::move(old);
+        notify_ready();
+        return;
+    }
+    for (const auto& warning : conf_.warnings()) log::warning("{}", warning);
+    // New fronts at once; the old ones stop accepting and end with their last TLS relay. Sessions keep the configuration they began with: a new
+    // connection of the same owner gets a new process.
+    ++generation_;
+    for (auto& [index, front] : front_children_) {
+        old_fronts_.push_back(front->pid);
+        kill(front->pid, SIGINT);
+    }
+    front_children_.clear();
+    for (size_t i = 0; i < front_count_; ++i) fronts_.spawn(front_life(i, generation_));
+    by_key_.clear();
+    log::info("reloaded the configuration");
+    notify_ready();
+}
+
+unsigned Parent::connections_of(const std::string& user, const std::string& remote_address) const {
+    unsigned count = 0;
+    for (const auto& child : session_children_) {
+        for (const auto& [id, connection] : child->connections)
+            count += connection.user == user && connection.remote_address == remote_address;
+    }
+    return count;
+}
+
+std::string Parent::who() const {
+    std::map<std::pair<std::string, std::string>, ipc::WhoEntry> entries;
+    for (const auto& child : session_children_) {
+        for (const auto& [id, connection] : child->connections) {
+            auto& entry = entries[{connection.user, connection.remote_address}];
+            if (entry.user.empty()) {
+                entry.user = connection.user;
+                entry.service = protocol_.name;
+                entry.remote_address = connection.remote_address;
+                entry.connections = 0;
+            }
+            ++entry.connections;
+            auto pid = static_cast<uint32_t>(child->pid);
+            if (std::find(entry.pids.begin(), entry.pids.end(), pid) == entry.pids.end()) entry.pids.push_back(pid);
+        }
+    }
+    std::string out;
+    for (const auto& [key, entry] : entries) out += ipc::write_who(entry);
+    return out;
+}
+
+Task<void> Parent::answer_who(Listener& listener) {
+    for (;;) {
+        auto accepted = co_await listener.accept();
+        if (!accepted) co_return;
+        Stream stream(std::move(accepted->fd));
+        stream.put(who());
+        (void)co_await stream.flush(Millis(5000));
+    }
+}
+
+}   // namespace postcot::login

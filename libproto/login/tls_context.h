@@ -1,0 +1,14 @@
+// Inside libproto/login: dovecot.conf's ssl_* settings as a TLS context.
+#pragma once
+
+#include <memory>
+
+#include "libproto/config/dovecot.h"
+#include "libproto/runtime/tls.h"
+
+namespace postcot::login {
+
+// nullptr for ssl = no. ssl_cert and ssl_key hold PEM text ("<file" was read) or name a file.
+Expected<std::shared_ptr<TlsContext>> server_tls(const config::DovecotConf& conf, const std::string& protocol);
+
+}   // namespace postcot::login

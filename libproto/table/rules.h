@@ -1,0 +1,51 @@
+// What regexp, pcre and cidr tables share: rules in order, "if PATTERN ... endif" around them, results with $1.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "libproto/error.h"
+
+namespace postcot::table {
+
+struct RuleLine {
+    std::string text;
+    int line;   // 0: given inline
+};
+
+// The rules of a file, or of "{{rule}, {rule} ...}". Errors: the file cannot be read, a brace is missing.
+Expected<std::vector<RuleLine>> read_rules(std::string_view name);
+
+struct Rule {
+    enum class What { kIf, kEndif, kMatch };
+    What what = What::kMatch;
+    bool negated = false;
+    std::string result;
+    size_t end = 0;       // kIf: index of its endif
+    size_t pattern = 0;   // the table's own index of its compiled pattern
+    int line = 0;
+};
+
+// Sets `end` of every if; an if without endif runs to the end of the table. Returns lines of endifs without if (those rules are removed).
+std::vector<std::string> match_ifs(std::vector<Rule>& rules, const std::string& where);
+
+// Runs rules in order: the first match whose enclosing ifs hold. `matches` is asked for pattern numbers.
+const Rule* find_rule(const std::vector<Rule>& rules, const std::function<bool(size_t pattern)>& matches);
+
+// "/pattern/flags rest" with any delimiter; \delimiter stands for the delimiter.
+struct DelimitedPattern {
+    bool negated = false;
+    std::string pattern;
+    std::string flags;
+    std::string rest;
+};
+Expected<DelimitedPattern> read_delimited(std::string_view text);
+
+// Replaces $1, ${1}, $(1) and $$. `group` gives the text of one group.
+std::string substitute(std::string_view text, const std::function<std::string_view(size_t)>& group);
+// The highest group number `text` uses; an error when its $ grammar is wrong.
+Expected<size_t> highest_group(std::string_view text);
+
+}   // namespace postcot::table

@@ -305,6 +305,8 @@ std::string MainCf::expand(std::string_view text) const {
     return result ? *result : std::string{};
 }
 
+Expected<std::string> MainCf::try_expand(std::string_view text) const { return config::expand(text, *state_); }
+
 const std::string& MainCf::directory() const { return state_->directory; }
 
 std::vector<MainCf::Set> MainCf::set_parameters() const {
@@ -375,6 +377,19 @@ std::vector<std::string> MainCf::warnings(const MasterCf* master) const {
         if (status == Status::kUnsupported && entry.value != default_value) {
             out.push_back(state_->where(entry) + ": parameter " + name +
                           " is not supported: the setting has no effect");
+        }
+    }
+    if (!master) return out;
+    for (const auto& service : master->services()) {
+        std::string where =
+            master->file() + ": line " + std::to_string(service.line) + ": service " + service.name + ": ";
+        for (const auto& [name, value] : service.overrides) {
+            const auto* parameter = find_postfix_parameter(name);
+            if (!parameter && !State::find_transport_suffix(name) && !used.contains(name)) {
+                out.push_back(where + "unused parameter: " + name + '=' + value);
+            } else if (parameter && parameter->status == Status::kUnsupported && value != parameter->default_value) {
+                out.push_back(where + "parameter " + name + " is not supported: the setting has no effect");
+            }
         }
     }
     return out;

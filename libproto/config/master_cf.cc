@@ -2,42 +2,13 @@
 #include <cerrno>
 
 #include "libproto/config/logical_lines.h"
+#include "libproto/config/master_fields.h"
 #include "libproto/config/postfix.h"
 #include "libproto/config/read_text.h"
 #include "libproto/config/values.h"
 
 namespace postcot::config {
 namespace {
-
-// White-space separated fields; {} groups are one field and keep their braces.
-Expected<std::vector<std::string>> split_fields(std::string_view line) {
-    std::vector<std::string> fields;
-    size_t i = 0;
-    while (i < line.size()) {
-        if (is_space(line[i])) {
-            ++i;
-            continue;
-        }
-        size_t start = i;
-        if (line[i] == '{') {
-            int depth = 0;
-            for (; i < line.size(); ++i) {
-                if (line[i] == '{') ++depth;
-                if (line[i] == '}' && --depth == 0) break;
-            }
-            if (i == line.size())
-                return fail(EINVAL, "expected '}' after \"" + std::string(line.substr(start, 60)) + '"');
-            ++i;
-            if (i < line.size() && !is_space(line[i])) {
-                return fail(EINVAL, "expected white space after '}' at \"" + std::string(line.substr(i, 60)) + '"');
-            }
-        } else {
-            while (i < line.size() && !is_space(line[i])) ++i;
-        }
-        fields.emplace_back(line.substr(start, i - start));
-    }
-    return fields;
-}
 
 std::string without_braces(const std::string& field) {
     if (field.size() < 2 || field.front() != '{') return field;
@@ -93,7 +64,7 @@ Expected<void> parse_arguments(std::vector<std::string> fields, MasterService& s
 }
 
 Expected<MasterService> parse_service(std::string_view line, const MainCf& main) {
-    auto split = split_fields(line);
+    auto split = split_master_fields(line);
     if (!split) return fail(split.error());
     auto& fields = *split;
     if (fields.size() < 8) {
@@ -140,6 +111,35 @@ Expected<MasterService> parse_service(std::string_view line, const MainCf& main)
 
 }   // namespace
 
+Expected<std::vector<std::string>> split_master_fields(std::string_view line) {
+    std::vector<std::string> fields;
+    size_t i = 0;
+    while (i < line.size()) {
+        if (is_space(line[i])) {
+            ++i;
+            continue;
+        }
+        size_t start = i;
+        if (line[i] == '{') {
+            int depth = 0;
+            for (; i < line.size(); ++i) {
+                if (line[i] == '{') ++depth;
+                if (line[i] == '}' && --depth == 0) break;
+            }
+            if (i == line.size())
+                return fail(EINVAL, "expected '}' after \"" + std::string(line.substr(start, 60)) + '"');
+            ++i;
+            if (i < line.size() && !is_space(line[i])) {
+                return fail(EINVAL, "expected white space after '}' at \"" + std::string(line.substr(i, 60)) + '"');
+            }
+        } else {
+            while (i < line.size() && !is_space(line[i])) ++i;
+        }
+        fields.emplace_back(line.substr(start, i - start));
+    }
+    return fields;
+}
+
 std::pair<std::string, std::string> MasterService::host_port() const {
     size_t colon = name.rfind(':');
     if (colon == std::string::npos) return {"", name};
@@ -156,6 +156,7 @@ Expected<MasterCf> MasterCf::load(const std::string& directory, const MainCf& ma
 
 Expected<MasterCf> MasterCf::parse(std::string_view text, const std::string& file_name, const MainCf& main) {
     MasterCf out;
+    out.file_ = file_name;
     LogicalLines lines(text);
     std::string line;
     while (lines.next(line)) {

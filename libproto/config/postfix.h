@@ -50,11 +50,12 @@ class MainCf {
     std::chrono::seconds transport_time(std::string_view transport, std::string_view suffix) const;
 
     // Expands $name in any text against this configuration.
-    std::string expand(std::string_view text) const;
+    std::string expand(std::string_view text) const;   // empty when the text is wrong
+    Expected<std::string> try_expand(std::string_view text) const;
     const std::string& directory() const;   // config_directory
 
     // One line per set parameter that is unknown or unsupported, naming file and line: logged at start, printed by `postcot check`.
-    // `master` tells which user-defined parameters its services use.
+    // `master` tells which user-defined parameters its services use; its own -o settings are looked at too.
     std::vector<std::string> warnings(const MasterCf* master = nullptr) const;
 
     struct Set {
@@ -96,8 +97,10 @@ class MasterCf {
     static Expected<MasterCf> parse(std::string_view text, const std::string& file_name, const MainCf& main);
     const std::vector<MasterService>& services() const { return services_; }
     const MasterService* find(std::string_view name, std::string_view type) const;
+    const std::string& file() const { return file_; }
 
   private:
+    std::string file_;
     std::vector<MasterService> services_;
 };
 

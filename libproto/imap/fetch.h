@@ -22,9 +22,6 @@ struct FetchItem {
         kBodyStructure,
         kBody /* without a section */,
         kModSeq,
-        kEmailId,
-        kThreadId,
-        kPreview,
         kSection,   // BODY[...]
         kRfc822,
         kRfc822Header,

@@ -301,12 +301,13 @@ std::vector<std::string> Index::due(int64_t now, size_t limit) const {
     return out;
 }
 
-std::optional<int64_t> Index::next_due() const {
-    std::optional<int64_t> out;
+std::vector<std::string> Index::due_after(int64_t when, size_t limit) const {
+    std::vector<std::string> out;
     ReadTxn txn(impl_->env);
-    walk(txn.get(), impl_->due, {}, [&](std::string_view key, std::string_view) {
-        out = static_cast<int64_t>(from_be64(key));
-        return false;
+    walk(txn.get(), impl_->due, be64(static_cast<uint64_t>(when) + 1), [&](std::string_view key, std::string_view) {
+        if (out.size() >= limit || key.size() < 8) return false;
+        out.emplace_back(key.substr(8));
+        return true;
     });
     return out;
 }

@@ -65,7 +65,8 @@ class Index {
     std::optional<Place> place(const std::string& id) const;
     // Ids whose time has come, oldest first, at most `limit`.
     std::vector<std::string> due(int64_t now, size_t limit) const;
-    std::optional<int64_t> next_due() const;
+    // Ids whose time is later than `when`.
+    std::vector<std::string> due_after(int64_t when, size_t limit) const;
     std::vector<std::string> active(size_t limit) const;
     // Ids with a pending recipient at the site.
     std::vector<std::string> site(std::string_view domain, size_t limit) const;

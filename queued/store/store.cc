@@ -45,7 +45,12 @@ Expected<void> Store::open() {
     if (!index) return fail(index.error());
     index_ = std::move(*index);
     if (auto replayed = replay(); !replayed) return replayed;
-    index_->each([this](const StoredMessage& message) { count(message, 1); });
+    index_->each([this](const StoredMessage& message) {
+        count(message, 1);
+        // Only what was accepted lately: its file would have been unlinked the moment after.
+        const auto& mark = message.envelope.log_ident;
+        if (mark.rfind("maildrop/", 0) == 0 && files_.exists(options_.directory + "/" + mark)) picked_up_.insert(mark);
+    });
     return drop_orphans();
 }
 
@@ -152,16 +157,50 @@ bool Store::exists(const std::string& id) const {
     return put_back_.count(id) || index_->place(id).has_value();
 }
 
-void Store::activate(const std::string& id) {
-    put_back_.erase(id);
+void Store::activate(const std::vector<std::string>& ids) {
     Index::Batch batch(*index_);
-    batch.move(id, Index::Place::kActive, 0);
+    for (const auto& id : ids) {
+        auto waiting = put_back_.find(id);
+        if (waiting != put_back_.end()) {
+            batch.put(waiting->second, Index::Place::kActive);
+            put_back_.erase(waiting);
+        } else {
+            batch.move(id, Index::Place::kActive, 0);
+        }
+    }
     if (auto committed = batch.commit(); !committed) log::warning("{}", committed.error().text);
-    indexed_active_.insert(id);
+}
+
+size_t Store::make_due(const std::vector<std::string>& ids, int64_t when) {
+    if (auto flushed = flush_index(); !flushed) log::warning("{}", flushed.error().text);
+    Index::Batch batch(*index_);
+    size_t count = 0;
+    for (const auto& id : ids) {
+        if (index_->place(id) != Index::Place::kDue) continue;
+        batch.move(id, Index::Place::kDue, when);
+        ++count;
+    }
+    if (auto committed = batch.commit(); !committed) log::warning("{}", committed.error().text);
+    return count;
+}
+
+size_t Store::make_all_due(int64_t when) {
+    if (auto flushed = flush_index(); !flushed) log::warning("{}", flushed.error().text);
+    size_t total = 0;
+    for (;;) {
+        auto ids = index_->due_after(when, 10000);
+        if (ids.empty()) return total;
+        Index::Batch batch(*index_);
+        for (const auto& id : ids) batch.move(id, Index::Place::kDue, when);
+        if (auto committed = batch.commit(); !committed) {
+            log::warning("{}", committed.error().text);
+            return total;
+        }
+        total += ids.size();
+    }
 }
 
 void Store::put_back(const StoredMessage& message) {
-    indexed_active_.erase(message.id);
     put_back_[message.id] = message;
 }
 
@@ -201,9 +240,18 @@ void Store::accept(StoredMessage message, std::string_view text, std::vector<std
 }
 
 void Store::record(std::vector<Op> ops, std::vector<Extra> extra, bool durable,
-                   std::function<void(Expected<std::vector<StoredMessage>>)> done) {
+                   std::function<void(Expected<std::vector<StoredMessage>>)> done, const StoredMessage* finished) {
     RecordBuilder builder;
     for (const auto& op : ops) builder.add(op);
+    std::string unlink_after;
+    if (finished) {
+        builder.add(OpRemoved{finished->id});
+        put_back_.erase(finished->id);
+        erased_.insert(finished->id);
+        // The file goes when the journal says so: the other order could lose a message's text and keep the message.
+        if (finished->large) unlink_after = large_path(finished->id);
+        count(*finished, -1);
+    }
     struct Made {
         StoredMessage message;
         uint64_t text_offset;
@@ -219,8 +267,8 @@ void Store::record(std::vector<Op> ops, std::vector<Extra> extra, bool durable,
     }
     item.record = builder.take();
     item.durable = durable;
-    if (done || !made->empty()) {
-        item.done = [this, made, done = std::move(done)](Expected<Position> at) {
+    if (done || !made->empty() || !unlink_after.empty()) {
+        item.done = [this, made, unlink_after, done = std::move(done)](Expected<Position> at) {
             if (!at) {
                 for (auto& one : *made) {
                     if (one.message.large) (void)files_.unlink(large_path(one.message.id));
@@ -237,28 +285,11 @@ void Store::record(std::vector<Op> ops, std::vector<Extra> extra, bool durable,
                 count(one.message, 1);
                 messages.push_back(std::move(one.message));
             }
+            if (!unlink_after.empty()) (void)files_.unlink(unlink_after);
             if (done) done(std::move(messages));
         };
     }
     commits_.add(std::move(item));
-}
-
-void Store::remove(const StoredMessage& message) {
-    put_back_.erase(message.id);
-    erased_.insert(message.id);
-    indexed_active_.erase(message.id);
-    GroupCommit::Item item;
-    RecordBuilder builder;
-    builder.add(OpRemoved{message.id});
-    item.record = builder.take();
-    // The file goes when the journal says so: the other order could lose a message's text and keep the message.
-    if (message.large) {
-        item.done = [this, path = large_path(message.id)](Expected<Position> at) {
-            if (at) (void)files_.unlink(path);
-        };
-    }
-    commits_.add(std::move(item));
-    count(message, -1);
 }
 
 Expected<std::string> Store::read_head(const StoredMessage& message) {

@@ -47,8 +47,11 @@ class Store {
     bool exists(const std::string& id) const;
     std::vector<Index::Entry> list(const std::string& after, size_t limit) const { return index_->list(after, limit); }
     uint64_t indexed() const { return index_->size(); }
-    // The scheduler takes the message into memory.
-    void activate(const std::string& id);
+    // The scheduler takes messages into memory.
+    void activate(const std::vector<std::string>& ids);
+    // Deferred messages become due at `when` (flush). Not journalled: after a crash they wait for their own time again.
+    size_t make_due(const std::vector<std::string>& ids, int64_t when);
+    size_t make_all_due(int64_t when);
     // The scheduler lets go of it: it waits for next_attempt, or is on hold. Written with the next flush_index().
     void put_back(const StoredMessage& message);
 
@@ -62,9 +65,10 @@ class Store {
         std::string text;
         std::vector<std::shared_ptr<File>> files;
     };
-    void record(std::vector<Op> ops, std::vector<Extra> extra, bool durable, std::function<void(Expected<std::vector<StoredMessage>>)> done);
-    // Forgets a finished or deleted message.
-    void remove(const StoredMessage& message);
+    // `finished`: that message is forgotten with it, and its large file afterwards.
+    void record(std::vector<Op> ops, std::vector<Extra> extra, bool durable, std::function<void(Expected<std::vector<StoredMessage>>)> done,
+                const StoredMessage* finished = nullptr);
+    void remove(const StoredMessage& message) { record({}, {}, false, nullptr, &message); }
 
     // Text: the inline part (`head`), and the large file's read-only descriptor if there is one.
     Expected<std::string> read_head(const StoredMessage& message);
@@ -75,6 +79,9 @@ class Store {
     void abort_large(const std::string& id);
     // Shares the text of another message (forwards): a hard link under the new id.
     Expected<void> link_large(const std::string& from, const std::string& to);
+
+    // A maildrop file that an earlier process accepted and did not live to unlink (Envelope::log_ident says which).
+    bool was_picked_up(const std::string& mark) const { return picked_up_.count(mark) != 0; }
 
     // Queue-id numbers.
     uint64_t take_numbers(uint32_t count);
@@ -110,7 +117,7 @@ class Store {
     uint64_t living_bytes_ = 0;
     std::unordered_map<std::string, StoredMessage> put_back_;
     std::unordered_set<std::string> erased_;
-    std::unordered_set<std::string> indexed_active_;   // activated from the index: their entry is there
+    std::unordered_set<std::string> picked_up_;
     std::unordered_set<std::string> opening_;          // large files that no accepted message owns yet
     uint64_t next_number_ = 0x1000;
     uint64_t high_water_ = 0x1000;

@@ -1,0 +1,58 @@
+#include "queued/agents/agent_link.h"
+
+#include <cerrno>
+
+#include "libproto/runtime/log.h"
+
+namespace postcot::queued {
+
+AgentLink::AgentLink(std::string name, Scope& scope, Events events) : name_(std::move(name)), scope_(scope), events_(std::move(events)) {}
+
+void AgentLink::attach(ipc::Channel channel) {
+    channel_ = std::make_shared<ipc::Channel>(std::move(channel));
+    ready_ = false;
+    outstanding_ = 0;
+    scope_.spawn(read(channel_));
+}
+
+void AgentLink::send(const ipc::Deliver& job, std::vector<UniqueFd> fds) {
+    ++outstanding_;
+    channel_->post(ipc::Channel::pack(job, std::move(fds)));
+}
+
+void AgentLink::stop() {
+    if (channel_ && ready_) channel_->post(ipc::Channel::pack(ipc::AgentStop{}));
+}
+
+Task<void> AgentLink::read(std::shared_ptr<ipc::Channel> channel) {
+    for (;;) {
+        auto frame = co_await channel->receive();
+        if (!frame) {
+            if (frame.error().code == ECANCELED) co_return;
+            break;
+        }
+        if (frame->type == ipc::AgentHello::kType) {
+            auto hello = ipc::Channel::unpack<ipc::AgentHello>(*frame);
+            if (!hello) break;
+            max_jobs_ = hello->max_jobs > 0 ? hello->max_jobs : 1;
+            ready_ = true;
+            events_.ready();
+            continue;
+        }
+        auto delivered = ipc::Channel::unpack<ipc::Delivered>(*frame);
+        if (!delivered) {
+            log::error("delivery agent {}: {}", name_, delivered.error().text);
+            break;
+        }
+        if (outstanding_ > 0) --outstanding_;
+        events_.delivered(std::move(*delivered));
+    }
+    if (channel_ == channel) {
+        channel_.reset();
+        ready_ = false;
+        outstanding_ = 0;
+        events_.lost();
+    }
+}
+
+}   // namespace postcot::queued

@@ -1,0 +1,32 @@
+// pickup(8): takes mail that postdrop left in $queue_directory/maildrop. What lies there was written by whoever may run sendmail: it is bounded and
+// checked before anything is believed.
+#pragma once
+
+#include <set>
+#include <string>
+
+#include "libproto/runtime/loop.h"
+#include "libproto/runtime/net.h"
+#include "queued/manager/manager.h"
+
+namespace postcot::queued {
+
+class Pickup {
+  public:
+    // `listening` is public/pickup: a connection there means "look".
+    Pickup(QueueManager& manager, Scope& scope, UniqueFd listening);
+    Task<void> listen();
+    Task<void> run();    // scans when woken and every minute, until cancelled
+    void wake() { work_.set(); }
+
+  private:
+    void scan();
+    void take(const std::string& name);
+
+    QueueManager& manager_;
+    Listener listener_;
+    Event work_;
+    std::set<std::string> under_way_;
+};
+
+}   // namespace postcot::queued

@@ -1,0 +1,92 @@
+// NAME
+//     queued - Postcot queue manager
+//
+// SYNOPSIS
+//     queued [-c ROOT] [-v]
+//
+// DESCRIPTION
+//     Holds the mail that smtpd and sendmail accepted, and delivers it: what cleanup(8), pickup(8), qmgr(8), bounce(8), flush(8), showq(8), smtp(8),
+//     lmtp(8), local(8), virtual(8), pipe(8), error(8) and discard(8) do in Postfix. Configuration is Postfix's, from ROOT/postfix/main.cf and
+//     ROOT/postfix/master.cf (default ROOT: /etc).
+//
+//     A message is on disk before its sender is told so. Messages that arrive at the same time share one sync.
+//
+// PROCESSES
+//     The first process only starts the others and restarts what dies. The manager runs as mail_owner and owns the spool. "queued: local" runs as
+//     root and becomes each recipient's user; "queued: remote" is the SMTP and LMTP client, runs as mail_owner, and gets messages as bytes and read-only
+//     descriptors. Started by an ordinary user, all of them run as that user.
+//
+// SOCKETS AND FOLDERS, under queue_directory
+//     private/intake   smtpd hands over mail            maildrop/   mail from sendmail(1), also while queued is down
+//     public/control   postqueue, postsuper, postcat    journal/    the queue
+//     public/pickup    wakes the pick-up                large/      texts over 128 KiB;  index/   derived: may be deleted while queued is down
+//
+// SIGNALS
+//     SIGTERM  stop: what was accepted stays, deliveries under way get 20 seconds.  SIGHUP  reload: an error in the new configuration is
+//     logged and the old one stays.
+//
+// DIAGNOSTICS
+//     To maillog_file or syslog, in Postfix's words and under its idents (postfix/cleanup, postfix/qmgr, postfix/local, ...).
+//
+// SEE ALSO
+//     postqueue(1), postsuper(1), sendmail(1), qmgr(8), docs/architecture.md "Queue journal"
+#include <sys/prctl.h>
+
+#include "libproto/ipc/channel.h"
+#include "libproto/runtime/daemon.h"
+#include "libproto/runtime/log.h"
+#include "libproto/runtime/loop.h"
+#include "queued/local/agent.h"
+#include "queued/manager_process.h"
+#include "queued/parent.h"
+#include "queued/remote/agent.h"
+
+namespace {
+
+using namespace postcot;
+
+void open_log(const config::MainCf& main, bool verbose) {
+    log::Options options;
+    std::string name = main.str("syslog_name");
+    options.ident = (name.empty() ? "postfix" : name) + "/qmgr";
+    std::string file = main.str("maillog_file");
+    if (file.empty()) {
+        options.destination.kind = log::Destination::Kind::kSyslog;
+    } else if (file == "/dev/stdout") {
+        options.destination.kind = log::Destination::Kind::kStderr;
+    } else {
+        options.destination.kind = log::Destination::Kind::kFile;
+        options.destination.path = file;
+    }
+    options.debug = verbose;
+    log::open(std::move(options));
+}
+
+}   // namespace
+
+int main(int argc, char** argv) {
+    auto args = parse_daemon_args(argc, argv, "queued [-c ROOT] [-v]");
+    auto configuration = queued::Configuration::load(args.config_root);
+    if (!configuration) {
+        std::fprintf(stderr, "queued: fatal: %s\n", configuration.error().text.c_str());
+        return 1;
+    }
+    open_log(configuration->main, args.verbose);
+    for (const auto& warning : configuration->main.warnings()) log::warning("{}", warning);
+
+    queued::ParentJobs jobs;
+    jobs.manager = [&args](UniqueFd parent, queued::Configuration c) {
+        return queued::run_manager(args.config_root, std::move(parent), std::move(c));
+    };
+    jobs.local = [](UniqueFd fd, queued::Configuration c) {
+        ::prctl(PR_SET_NAME, "queued: local");
+        Loop loop;
+        return queued::run_local_agent(ipc::Channel(std::move(fd)), queued::AgentConfig{std::move(c.main), std::move(c.master)});
+    };
+    jobs.remote = [](UniqueFd fd, queued::Configuration c) {
+        ::prctl(PR_SET_NAME, "queued: remote");
+        Loop loop;
+        return queued::run_remote_agent(ipc::Channel(std::move(fd)), queued::AgentConfig{std::move(c.main), std::move(c.master)});
+    };
+    return queued::run_parent(args.config_root, std::move(*configuration), jobs);
+}

@@ -1,0 +1,190 @@
+#include <sys/statvfs.h>
+#include <sys/time.h>
+
+#include <cerrno>
+
+#include "libproto/runtime/log.h"
+#include "libproto/smtp/path.h"
+#include "libproto/smtp/queue_id.h"
+#include "queued/manager/manager.h"
+
+namespace postcot::queued {
+
+namespace {
+
+constexpr size_t kHeadCache = 64 << 20;      // octets of message text kept in memory for the first delivery
+constexpr size_t kHeaderPrefix = 256 << 10;   // of a large message: where its header must end for cleanup to change it
+
+}   // namespace
+
+double QueueManager::now() const {
+    timeval tv{};
+    gettimeofday(&tv, nullptr);
+    return static_cast<double>(tv.tv_sec) + static_cast<double>(tv.tv_usec) * 1e-6;
+}
+
+std::string QueueManager::new_queue_id() {
+    timeval tv{};
+    gettimeofday(&tv, nullptr);
+    smtp::QueueTime time{tv.tv_sec, static_cast<uint32_t>(tv.tv_usec)};
+    return smtp::compose_queue_id(settings().long_queue_ids, time, store_.take_numbers(1));
+}
+
+Expected<void> QueueManager::check_space(uint64_t size) {
+    const Settings& s = settings();
+    if (s.message_size_limit > 0 && size > s.message_size_limit) return fail(552, "5.3.4", "Message size exceeds fixed limit");
+    double at = now();
+    if (at >= next_space_check_) {
+        struct statvfs fs {};
+        free_space_ = statvfs(s.queue_directory.c_str(), &fs) == 0 ? fs.f_bavail * fs.f_frsize : UINT64_MAX;
+        next_space_check_ = at + 1;
+    }
+    // As Postfix: without queue_minfree, room for one and a half of the largest message; RFC 1870's size beside it.
+    uint64_t wanted = s.minimum_free > 0 ? s.minimum_free : s.message_size_limit + s.message_size_limit / 2;
+    if (free_space_ < wanted || free_space_ - wanted < size) {
+        log::warning("not enough free space in mail queue: {} bytes < {} bytes", free_space_, wanted + size);
+        return fail(452, "4.3.1", "Insufficient system storage");
+    }
+    return {};
+}
+
+Expected<Store::Extra> QueueManager::prepare(Submission& submission) {
+    const std::string id = submission.input.queue_id;
+    std::string prefix;
+    uint64_t large_size = 0;
+    if (submission.is_large()) {
+        auto size = submission.large->size();
+        if (!size) return fail(451, "4.3.0", "Error: queue file write error");
+        large_size = *size;
+        prefix.resize(static_cast<size_t>(std::min<uint64_t>(large_size, kHeaderPrefix)));
+        size_t have = 0;
+        while (have < prefix.size()) {
+            auto n = submission.large->read_at(prefix.data() + have, prefix.size() - have, have);
+            if (!n || *n == 0) return fail(451, "4.3.0", "Error: queue file write error");
+            have += *n;
+        }
+        submission.input.text = prefix;
+    } else {
+        submission.input.text = submission.text;
+    }
+    uint64_t size = submission.is_large() ? large_size : submission.text.size();
+    const Settings& s = settings();
+    if (!submission.input.internal && s.message_size_limit > 0 && size > s.message_size_limit + 65536) {   // header fields of ours come on top
+        return fail(552, "5.3.4", "Message size exceeds fixed limit");
+    }
+    auto cleaned = config_->cleanup->run(std::move(submission.input));
+    if (!cleaned) return fail(cleaned.error());
+
+    Store::Extra out;
+    StoredMessage& message = out.message;
+    message.id = id;
+    message.envelope = std::move(cleaned->envelope);
+    message.states.resize(message.envelope.recipients.size());
+    if (message.envelope.arrival_seconds == 0) {
+        timeval tv{};
+        gettimeofday(&tv, nullptr);
+        message.envelope.arrival_seconds = tv.tv_sec;
+        message.envelope.arrival_microseconds = static_cast<uint32_t>(tv.tv_usec);
+    }
+    message.queued_seconds = static_cast<int64_t>(now());
+    message.next_attempt = message.queued_seconds;
+    message.hold = message.envelope.hold;
+    if (submission.is_large()) {
+        message.large = true;
+        message.large_offset = cleaned->replaced;
+        message.large_length = large_size - cleaned->replaced;
+        out.text = std::move(cleaned->header);
+        out.files.push_back(submission.large);
+    } else if (cleaned->changed) {
+        out.text = std::move(cleaned->header);
+        out.text.append(submission.text, cleaned->replaced, std::string::npos);
+    } else {
+        out.text = std::move(submission.text);
+    }
+    log::info_as(s.syslog_name + "/cleanup", "{}: message-id={}", id, cleaned->message_id.empty() ? "<>" : cleaned->message_id);
+    return out;
+}
+
+void QueueManager::accept(Submission submission, Accepted done) {
+    const std::string id = submission.input.queue_id;
+    auto refuse = [&](Error error) {
+        if (submission.is_large()) store_.abort_large(id);
+        done(fail(std::move(error)));
+    };
+    if (stopping_) return refuse(Error{421, "4.3.2", "Service is shutting down"});
+    if (!smtp::is_queue_id(id) || active_.count(id) || arriving_.count(id) || store_.exists(id)) {
+        log::error("queue id {} is not usable", id);
+        return refuse(Error{451, "4.3.0", "Error: queue file write error"});
+    }
+    auto prepared = prepare(submission);
+    if (!prepared) return refuse(prepared.error());
+    arriving_[id] = true;
+    auto head = std::make_shared<const std::string>(std::move(prepared->text));
+    auto finish = [this, id, head, done = std::move(done)](Expected<StoredMessage> message) {
+        arriving_.erase(id);
+        if (!message) {
+            bool full = message.error().code == ENOSPC || message.error().code == EDQUOT;
+            log::error("{}: queue file write error: {}", id, message.error().text);
+            done(full ? Expected<std::string>(fail(452, "4.3.1", "Insufficient system storage"))
+                      : Expected<std::string>(fail(451, "4.3.0", "Error: queue file write error")));
+            return;
+        }
+        done(id);   // first: the client waits for this, the delivery for nobody
+        admit(std::move(*message), head, false);
+    };
+    store_.accept(std::move(prepared->message), *head, std::move(prepared->files), std::move(finish));
+}
+
+void QueueManager::record_with(std::vector<Op> ops, std::vector<Store::Extra> extra, bool durable, const StoredMessage* finished) {
+    std::vector<std::shared_ptr<const std::string>> heads;
+    for (auto& one : extra) heads.push_back(std::make_shared<const std::string>(one.text));
+    std::function<void(Expected<std::vector<StoredMessage>>)> done;
+    if (!extra.empty()) {
+        done = [this, heads](Expected<std::vector<StoredMessage>> messages) { admit_all(std::move(messages), heads); };
+    }
+    store_.record(std::move(ops), std::move(extra), durable, std::move(done), finished);
+}
+
+void QueueManager::admit_all(Expected<std::vector<StoredMessage>> messages, std::vector<std::shared_ptr<const std::string>> heads) {
+    if (!messages) {
+        log::error("queue journal: {}", messages.error().text);
+        return;
+    }
+    for (size_t i = 0; i < messages->size(); ++i) admit(std::move((*messages)[i]), heads[i], false);
+}
+
+void QueueManager::admit(StoredMessage message, std::shared_ptr<const std::string> head, bool maybe_delivered) {
+    size_t recipients = message.states.size();
+    bool room = active_.size() < settings().active_limit &&
+                (active_.empty() || active_recipients_ + recipients <= settings().active_recipient_limit);
+    if (message.hold || stopping_ || !room) {
+        if (!message.hold) more_due_ = true;
+        store_.put_back(message);
+        work();
+        return;
+    }
+    auto active = std::make_unique<ActiveMessage>();
+    active->stored = std::move(message);
+    active->maybe_delivered = maybe_delivered;
+    active->entered = now();
+    if (head && cached_heads_ + head->size() <= kHeadCache) {
+        cached_heads_ += head->size();
+        active->head = std::move(head);
+    }
+    ActiveMessage& m = *active;
+    active_recipients_ += m.stored.states.size();
+    active_[m.stored.id] = std::move(active);
+    std::vector<uint32_t> pending;
+    for (uint32_t i = 0; i < m.stored.states.size(); ++i) {
+        if (m.stored.states[i].status == RecipientStatus::kPending) pending.push_back(i);
+    }
+    log::info_as(settings().syslog_name + "/qmgr", "{}: from=<{}>, size={}, nrcpt={} (queue active)", m.stored.id,
+                 smtp::to_external(m.stored.envelope.sender), m.stored.size(), pending.size());
+    ++m.entries;   // keeps it alive while its parts are made
+    assign(m, pending);
+    --m.entries;
+    finish_when_idle(m);
+    work();
+}
+
+}   // namespace postcot::queued

@@ -1,0 +1,147 @@
+// The queue manager: takes messages in (manager/intake.cc), makes them active and chooses their transports (activation.cc), reads what became of
+// each recipient (results.cc), tells senders (notices.cc), and does what the tools ask (control.cc). All on the loop's thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "libproto/config/postfix.h"
+#include "libproto/ipc/delivery.h"
+#include "libproto/ipc/queue.h"
+#include "queued/agents/agent_link.h"
+#include "queued/bounce/compose.h"
+#include "queued/cleanup/cleanup.h"
+#include "queued/scheduler/scheduler.h"
+#include "queued/settings.h"
+#include "queued/store/store.h"
+
+namespace postcot::queued {
+
+// What a configuration gives: replaced as a whole on reload.
+struct ManagerConfig {
+    Settings settings;
+    std::unique_ptr<Cleanup> cleanup;
+    DsnTemplates templates;
+    DsnSettings dsn;
+
+    static Expected<std::unique_ptr<ManagerConfig>> load(const config::MainCf& main, const config::MasterCf& master);
+};
+
+struct Submission {
+    CleanupInput input;                    // text is set by accept()
+    std::string text;                      // whole, or empty when `large`
+    std::shared_ptr<File> large;           // its file, already under the queue id's name
+    bool is_large() const { return large != nullptr; }
+};
+
+class QueueManager {
+  public:
+    QueueManager(Store& store, std::unique_ptr<ManagerConfig> config, Scope& scope);
+    ~QueueManager();
+
+    void start();                          // after Store::open()
+    void reload(std::unique_ptr<ManagerConfig> config);
+    AgentLink& local_agent() { return *local_; }
+    AgentLink& remote_agent() { return *remote_; }
+    const Settings& settings() const { return config_->settings; }
+    Store& store() { return store_; }
+
+    // --- intake. `done` is called when the message is on disk (with its id), or with the SMTP reply as an error.
+    using Accepted = std::function<void(Expected<std::string>)>;
+    void accept(Submission submission, Accepted done);
+    std::string new_queue_id();
+    Expected<void> check_space(uint64_t size);
+
+    // --- control
+    struct Listed {
+        StoredMessage message;
+        char queue;   // 'a'ctive, 'd'eferred, 'h'old, 'i'ncoming
+    };
+    // Up to `limit` messages after `after` in the order of ids; the active ones are among them.
+    std::vector<Listed> list(const std::string& after, size_t limit);
+    bool remove(const std::string& id);
+    bool hold(const std::string& id);
+    bool release(const std::string& id);
+    bool requeue(const std::string& id);
+    bool expire(const std::string& id);
+    bool flush_message(const std::string& id);
+    size_t flush_all();
+    Expected<void> flush_site(std::string site);
+    std::optional<StoredMessage> find(const std::string& id);
+    Expected<std::string> read_text(const StoredMessage& message, uint64_t max);
+
+    // Shutdown: no new deliveries begin; everything known goes to the index.
+    void stop();
+    bool idle() const { return jobs_.empty(); }
+    void checkpoint();
+
+  private:
+    struct Job {
+        std::unique_ptr<Entry> entry;
+        bool remote = false;
+    };
+
+    // activation.cc
+    void admit(StoredMessage message, std::shared_ptr<const std::string> head, bool maybe_delivered);
+    void assign(ActiveMessage& message, const std::vector<uint32_t>& indexes);
+    void fill();                           // takes due messages into memory while there is room
+    void tick();
+    bool send(std::unique_ptr<Entry>& entry);
+    void work();                           // runs the scheduler and pays what the turn left to do
+
+    // results.cc
+    void delivered(ipc::Delivered answer);
+    void agent_lost(bool remote);
+    void suspended(std::unique_ptr<Entry> entry, const StoredResult& why);
+    void one_result(ActiveMessage& message, const Entry& entry, const ipc::RecipientResult& result, std::vector<Store::Extra>& forwards);
+    void expanded(ActiveMessage& message, const Entry& entry, const ipc::RecipientResult& result, std::vector<Store::Extra>& forwards);
+    void log_recipient(const ActiveMessage& message, const Entry* entry, const ipc::RecipientResult& result, const char* status,
+                       const std::string& text, const std::string& ident);
+    void set_state(ActiveMessage& message, uint32_t index, RecipientState state);
+    void after_results(ActiveMessage& message, std::vector<Store::Extra> forwards);
+    void defer(ActiveMessage& message, uint32_t index, const std::string& dsn, const std::string& text, const std::string& ident);
+    void finish_round(ActiveMessage& message, std::vector<Store::Extra> extra);
+    void finish_when_idle(ActiveMessage& message);
+    void let_go(ActiveMessage& message);   // out of memory
+    bool done_by_request(ActiveMessage& message);
+
+    // notices.cc: messages that tell the sender or the postmaster; failing to make one is logged.
+    void notices(ActiveMessage& message, std::vector<Store::Extra>& out);
+    void delay_notice(ActiveMessage& message, std::vector<Store::Extra>& out);
+    bool notice(const ActiveMessage& about, DsnKind kind, const std::vector<uint32_t>& indexes, const std::string& from, const std::string& to,
+                bool postmaster_copy, const char* what, std::vector<Store::Extra>& out);
+    static bool wants(const Recipient& recipient, uint8_t event);
+
+    // intake.cc: cleanup and a stored message of it, not yet recorded.
+    Expected<Store::Extra> prepare(Submission& submission);
+    void admit_all(Expected<std::vector<StoredMessage>> messages, std::vector<std::shared_ptr<const std::string>> heads);
+    void record_with(std::vector<Op> ops, std::vector<Store::Extra> extra, bool durable, const StoredMessage* finished);
+
+    double now() const;
+    AgentLink* agent_of(const TransportSettings& transport);
+
+    Store& store_;
+    std::unique_ptr<ManagerConfig> config_;
+    Scope& scope_;
+    std::unique_ptr<Scheduler> scheduler_;
+    std::unique_ptr<AgentLink> local_, remote_;
+    std::unordered_map<std::string, std::unique_ptr<ActiveMessage>> active_;
+    size_t active_recipients_ = 0;
+    std::unordered_map<std::string, bool> arriving_;   // ids given to the journal, not yet acknowledged
+    std::unordered_map<uint64_t, Job> jobs_;
+    uint64_t last_job_ = 0;
+    bool more_due_ = true;            // the index holds messages that wait only for room
+    bool stopping_ = false;
+    bool work_posted_ = false;
+    size_t cached_heads_ = 0;         // octets
+    double next_queue_run_ = 0;
+    double next_space_check_ = 0;
+    uint64_t free_space_ = 0;
+    bool reclaim_wanted_ = false;
+};
+
+}   // namespace postcot::queued

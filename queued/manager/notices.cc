@@ -1,0 +1,149 @@
+// bounce(8): who is told what became of a message. The texts are bounce/compose.h's.
+#include <algorithm>
+
+#include "libproto/runtime/log.h"
+#include "libproto/smtp/path.h"
+#include "queued/manager/manager.h"
+
+namespace postcot::queued {
+
+bool QueueManager::wants(const Recipient& recipient, uint8_t event) {
+    if (recipient.notify == 0) return event != ipc::kNotifySuccess;   // RFC 3461 §4.1: failure, and at our discretion delay
+    return (recipient.notify & event) != 0;
+}
+
+bool QueueManager::notice(const ActiveMessage& about, DsnKind kind, const std::vector<uint32_t>& indexes, const std::string& from,
+                          const std::string& to, bool postmaster_copy, const char* what, std::vector<Store::Extra>& out) {
+    const StoredMessage& stored = about.stored;
+    Submission submission;
+    auto& input = submission.input;
+    input.queue_id = new_queue_id();
+    int64_t at = static_cast<int64_t>(now());
+
+    DsnInput dsn;
+    dsn.kind = kind;
+    dsn.postmaster_copy = postmaster_copy;
+    dsn.dsn_queue_id = input.queue_id;
+    dsn.now_seconds = at;
+    dsn.to = to;
+    dsn.queue_id = stored.id;
+    dsn.sender = stored.envelope.sender;
+    dsn.envid = stored.envelope.envid;
+    dsn.ret = stored.envelope.ret;
+    dsn.smtputf8 = stored.envelope.smtputf8;
+    dsn.arrival_seconds = stored.envelope.arrival_seconds;
+    if (kind == DsnKind::kDelay) dsn.retry_until_seconds = stored.queued_seconds + settings().maximal_lifetime.count();
+    for (uint32_t i : indexes) {
+        const Recipient& recipient = stored.envelope.recipients[i];
+        const StoredResult& result = stored.states[i].result;
+        DsnRecipient one;
+        one.address = result.final_recipient.empty() ? recipient.address : result.final_recipient;
+        one.original = recipient.original;
+        one.orcpt = recipient.orcpt;
+        one.action = kind == DsnKind::kFailure ? "failed"
+                     : kind == DsnKind::kDelay ? "delayed"
+                     : result.action == 1      ? "relayed"
+                     : result.action == 2      ? "expanded"
+                                               : "delivered";
+        one.status = result.dsn;
+        // An expired message's last failure was temporary; what is reported is final (Postfix does the same).
+        if (kind == DsnKind::kFailure && !one.status.empty() && one.status[0] == '4' && stored.expire) one.status = result.dsn;
+        one.text = result.text;
+        one.remote_mta = result.remote_mta;
+        one.diagnostic = result.diagnostic;
+        dsn.recipients.push_back(std::move(one));
+    }
+    uint64_t limit = settings().bounce_size_limit;
+    auto original = read_text(stored, std::max<uint64_t>(limit, 64 << 10));
+    std::string text = original ? std::move(*original) : std::string();
+    dsn.original = text;
+    dsn.original_size = stored.size();
+    dsn.bounce_size_limit = limit;
+    submission.text = compose_dsn(dsn, config_->templates, config_->dsn);
+
+    input.envelope.sender = from;
+    input.envelope.smtputf8 = stored.envelope.smtputf8;
+    input.envelope.arrival_seconds = at;
+    Recipient recipient;
+    recipient.address = to;
+    recipient.notify = ipc::kNotifyNever;
+    input.envelope.recipients.push_back(std::move(recipient));
+    input.received = "Received: by " + settings().hostname + " (" + settings().mail_name + ")\n\tid " + input.queue_id + "; " + mail_date(at);
+    input.internal = true;
+    std::string id = input.queue_id;
+    auto made = prepare(submission);
+    if (!made) {
+        log::warning_as(settings().syslog_name + "/bounce", "{}: cannot make a notification to <{}>: {}", stored.id, to, made.error().text);
+        return false;
+    }
+    log::info_as(settings().syslog_name + "/bounce", "{}: {}: {}", stored.id, what, id);
+    out.push_back(std::move(*made));
+    return true;
+}
+
+void QueueManager::notices(ActiveMessage& message, std::vector<Store::Extra>& out) {
+    StoredMessage& stored = message.stored;
+    std::vector<uint32_t> failed, told, all_failed;
+    for (uint32_t i = 0; i < stored.states.size(); ++i) {
+        if (stored.states[i].status == RecipientStatus::kBounced) {
+            all_failed.push_back(i);
+            if (wants(stored.envelope.recipients[i], ipc::kNotifyFailure)) failed.push_back(i);
+        }
+        if (stored.states[i].status == RecipientStatus::kSentNotify) told.push_back(i);
+    }
+    if (all_failed.empty() && told.empty()) return;
+    const auto& s = settings();
+    const std::string double_bounce = s.double_bounce_sender + "@" + config_->dsn.myorigin;
+    const std::string& sender = stored.envelope.sender;
+    const bool from_double_bounce = sender == double_bounce || sender == s.double_bounce_sender;
+    if (!all_failed.empty()) {
+        if (from_double_bounce) {
+            log::warning_as(s.syslog_name + "/bounce", "{}: undeliverable postmaster notification discarded", stored.id);
+        } else if (sender.empty()) {
+            if (s.notify_classes.count("2bounce")) {
+                notice(message, DsnKind::kFailure, all_failed, double_bounce, s.twobounce_notice_recipient, true,
+                       "postmaster non-delivery notification", out);
+            }
+        } else {
+            if (!failed.empty()) {
+                notice(message, DsnKind::kFailure, failed, "", sender, false, "sender non-delivery notification", out);
+            }
+            if (s.notify_classes.count("bounce")) {
+                notice(message, DsnKind::kFailure, all_failed, double_bounce, s.bounce_notice_recipient, true,
+                       "postmaster non-delivery notification", out);
+            }
+        }
+    }
+    if (!told.empty() && !sender.empty() && !from_double_bounce) {
+        notice(message, DsnKind::kSuccess, told, "", sender, false, "sender delivery status notification", out);
+    }
+    for (uint32_t i : all_failed) {
+        RecipientState state = stored.states[i];
+        state.status = RecipientStatus::kDone;
+        set_state(message, i, std::move(state));
+    }
+    for (uint32_t i : told) {
+        RecipientState state;
+        state.status = RecipientStatus::kDone;
+        set_state(message, i, std::move(state));
+    }
+}
+
+void QueueManager::delay_notice(ActiveMessage& message, std::vector<Store::Extra>& out) {
+    const StoredMessage& stored = message.stored;
+    const auto& s = settings();
+    const std::string double_bounce = s.double_bounce_sender + "@" + config_->dsn.myorigin;
+    if (stored.envelope.sender.empty() || stored.envelope.sender == double_bounce) return;
+    std::vector<uint32_t> late, all;
+    for (uint32_t i = 0; i < stored.states.size(); ++i) {
+        if (stored.states[i].status != RecipientStatus::kPending) continue;
+        all.push_back(i);
+        if (wants(stored.envelope.recipients[i], ipc::kNotifyDelay)) late.push_back(i);
+    }
+    if (!late.empty()) notice(message, DsnKind::kDelay, late, "", stored.envelope.sender, false, "sender delay notification", out);
+    if (s.notify_classes.count("delay")) {
+        notice(message, DsnKind::kDelay, all, double_bounce, s.delay_notice_recipient, true, "postmaster delay notification", out);
+    }
+}
+
+}   // namespace postcot::queued

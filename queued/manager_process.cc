@@ -1,0 +1,196 @@
+#include "queued/manager_process.h"
+
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "libproto/ipc/channel.h"
+#include "libproto/runtime/log.h"
+#include "libproto/runtime/loop.h"
+#include "libproto/runtime/net.h"
+#include "libproto/runtime/sandbox.h"
+#include "queued/control/control_server.h"
+#include "queued/intake/intake_server.h"
+#include "queued/intake/pickup.h"
+#include "queued/manager/manager.h"
+#include "queued/store/store.h"
+
+namespace postcot::queued {
+
+namespace {
+
+constexpr Millis kStopPatience{20000};   // for deliveries under way at SIGTERM
+
+struct Folder {
+    const char* name;
+    mode_t mode;
+    bool owned;      // by mail_owner; else as it is
+    bool postdrop;   // group setgid_group
+};
+
+// As postfix-files has them; made when absent, so that a fresh folder works.
+constexpr Folder kFolders[] = {
+    {"", 0755, false, false},      {"/private", 0700, true, false}, {"/public", 0710, true, true},  {"/maildrop", 0730, true, true},
+    {"/journal", 0700, true, false}, {"/large", 0700, true, false},   {"/index", 0700, true, false},
+};
+
+Expected<void> prepare_folders(const std::string& queue_directory, const Account* owner, const Account* postdrop) {
+    for (const auto& folder : kFolders) {
+        std::string path = queue_directory + folder.name;
+        if (::mkdir(path.c_str(), folder.mode) != 0) {
+            if (errno != EEXIST) return fail_errno(errno, "create " + path);
+            if (!owner) continue;
+        } else {
+            ::chmod(path.c_str(), folder.mode);
+        }
+        if (!owner || !folder.owned) continue;
+        struct stat st {};
+        gid_t group = folder.postdrop && postdrop ? postdrop->gid : static_cast<gid_t>(-1);
+        if (::stat(path.c_str(), &st) == 0 && (st.st_uid != owner->uid || (group != static_cast<gid_t>(-1) && st.st_gid != group))) {
+            if (::chown(path.c_str(), owner->uid, group) != 0) return fail_errno(errno, "chown " + path);
+            ::chmod(path.c_str(), folder.mode);
+        }
+    }
+    return {};
+}
+
+// Agents' channels as the parent starts them.
+Task<void> take_agents(ipc::Channel& parent, QueueManager& manager) {
+    for (;;) {
+        auto frame = co_await parent.receive();
+        if (!frame) {
+            if (frame.error().code != ECANCELED) ::raise(SIGTERM);   // the parent is gone
+            co_return;
+        }
+        if (frame->fds.size() != 1) continue;
+        ipc::Channel channel(std::move(frame->fds[0]));
+        if (frame->type == kLocalAgentChannel) manager.local_agent().attach(std::move(channel));
+        if (frame->type == kRemoteAgentChannel) manager.remote_agent().attach(std::move(channel));
+    }
+}
+
+struct Sockets {
+    UniqueFd intake, control, pickup;
+};
+
+Task<int> serve(const std::string& config_root, UniqueFd parent_fd, Sockets sockets, Store& store, std::unique_ptr<ManagerConfig> config) {
+    Event stop;
+    bool reload_wanted = false;
+    Event wake;
+    Loop::current().on_signal(SIGTERM, [&] {
+        stop.set();
+        wake.set();
+    });
+    Loop::current().on_signal(SIGINT, [&] {
+        stop.set();
+        wake.set();
+    });
+    Loop::current().on_signal(SIGHUP, [&] {
+        reload_wanted = true;
+        wake.set();
+    });
+
+    Scope writer;
+    writer.spawn(store.commits().run());
+    Scope scope;     // servers
+    Scope agents;    // channels to agents
+    int parent_socket = ::dup(parent_fd.get());
+    ipc::Channel parent(std::move(parent_fd));
+    QueueManager manager(store, std::move(config), agents);
+    IntakeServer intake(manager, scope, std::move(sockets.intake));
+    Pickup pickup(manager, scope, std::move(sockets.pickup));
+    ControlServer control(manager, pickup, scope, std::move(sockets.control));
+    manager.start();
+    agents.spawn(take_agents(parent, manager));
+    scope.spawn(intake.run());
+    scope.spawn(control.run());
+    scope.spawn(pickup.listen());
+    scope.spawn(pickup.run());
+    if (::write(parent_socket, "R", 1) != 1) log::warning("the parent process does not listen");
+    ::close(parent_socket);
+
+    while (!stop.is_set()) {
+        auto woken = co_await wake.wait();
+        if (!woken) break;
+        wake.reset();
+        if (!reload_wanted) continue;
+        reload_wanted = false;
+        auto fresh = Configuration::load(config_root);
+        Expected<std::unique_ptr<ManagerConfig>> next = fresh ? ManagerConfig::load(fresh->main, fresh->master)
+                                                              : Expected<std::unique_ptr<ManagerConfig>>(fail(fresh.error()));
+        if (!next) {
+            log::error("reload: {}: the old configuration stays", next.error().text);
+            continue;
+        }
+        manager.reload(std::move(*next));
+        manager.local_agent().stop();
+        manager.remote_agent().stop();
+        log::reopen();
+    }
+
+    // What was accepted is safe already; what is under way is given time to say how it ended.
+    manager.stop();
+    auto deadline = Loop::current().now() + kStopPatience;
+    while (!manager.idle() && Loop::current().now() < deadline) {
+        auto slept = co_await sleep_for(Millis(20));
+        if (!slept) break;
+    }
+    scope.cancel();
+    co_await scope.join();
+    manager.local_agent().stop();
+    manager.remote_agent().stop();
+    agents.cancel();
+    co_await agents.join();
+    store.commits().stop();
+    co_await writer.join();
+    manager.checkpoint();
+    co_return 0;
+}
+
+}   // namespace
+
+int run_manager(const std::string& config_root, UniqueFd parent, Configuration configuration) {
+    const config::MainCf& main = configuration.main;
+    const std::string queue_directory = main.str("queue_directory");
+    Expected<Account> owner, postdrop;
+    const bool root = running_as_root();
+    if (root) {
+        owner = find_account(main.str("mail_owner"));
+        if (!owner) log::fatal("mail_owner: {}", owner.error().text);
+        postdrop = find_account(main.str("mail_owner"), main.str("setgid_group"));
+        if (!postdrop) log::fatal("setgid_group: {}", postdrop.error().text);
+    }
+    if (auto made = prepare_folders(queue_directory, root ? &*owner : nullptr, root ? &*postdrop : nullptr); !made) {
+        log::fatal("{}", made.error().text);
+    }
+    // Who may connect is decided by the folders: private is mail_owner's, public is for setgid_group.
+    auto listen = [&](const char* name, int mode) {
+        auto fd = listen_unix(queue_directory + name, mode);
+        if (!fd) log::fatal("listen on {}{}: {}", queue_directory, name, fd.error().text);
+        return std::move(*fd);
+    };
+    Sockets sockets;
+    sockets.intake = listen("/private/intake", 0666);
+    sockets.control = listen("/public/control", 0666);
+    sockets.pickup = listen("/public/pickup", 0666);
+
+    auto config = ManagerConfig::load(main, configuration.master);   // before the sandbox: tables may be root's alone
+    if (!config) log::fatal("{}", config.error().text);
+
+    Sandbox sandbox;
+    if (root) sandbox.account = &*owner;
+    if (auto entered = enter_sandbox(sandbox); !entered) log::fatal("sandbox: {}", entered.error().text);
+    ::umask(077);
+
+    Loop loop;
+    StoreOptions options;
+    options.directory = queue_directory;
+    Store store(Files::disk(), options);
+    if (auto opened = store.open(); !opened) log::fatal("queue: {}", opened.error().text);
+    return loop.run_until_complete(serve(config_root, std::move(parent), std::move(sockets), store, std::move(*config)));
+}
+
+}   // namespace postcot::queued

@@ -1,0 +1,181 @@
+#include "tools/postcot/commands.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <set>
+
+#include "libproto/runtime/fd.h"
+#include "libproto/runtime/files.h"
+#include "tools/postcot/pid_file.h"
+#include "tools/postcot/spool.h"
+#include "tools/postcot/supervisor.h"
+
+namespace postcot::control {
+
+void Voice::say(const std::string& text) const { std::fprintf(stderr, "%s: %s\n", name.c_str(), text.c_str()); }
+
+int Voice::refuse(const std::string& text) const {
+    say("fatal: " + text);
+    return 1;
+}
+
+namespace {
+
+const char* system_name(Half half) {
+    return half == Half::kPostfix ? "the Postfix mail system" : "the Dovecot mailbox system";
+}
+
+bool serves_protocol(const Settings& settings, const Service& service) {
+    if (service.name != "imapd" && service.name != "pop3d") return true;
+    auto protocols = settings.dovecot->list("protocols");
+    return std::find(protocols.begin(), protocols.end(), service.name == "imapd" ? "imap" : "pop3") != protocols.end();
+}
+
+// Detaches from the terminal; the first process waits for the supervisor's word.
+int start_in_background(const Voice& voice, Settings settings, SupervisorOptions options) {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) < 0) return voice.refuse(std::string("pipe: ") + std::strerror(errno));
+    std::fflush(nullptr);
+    pid_t pid = ::fork();
+    if (pid < 0) return voice.refuse(std::string("fork: ") + std::strerror(errno));
+    if (pid == 0) {
+        ::close(ends[0]);
+        ::setsid();
+        if (::fork() != 0) ::_exit(0);
+        UniqueFd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
+        ::dup2(nothing.get(), 0);
+        ::dup2(nothing.get(), 1);
+        ::dup2(nothing.get(), 2);
+        if (::chdir("/") < 0) ::_exit(1);
+        options.report_fd = ends[1];
+        ::_exit(supervise(std::move(settings), std::move(options)));
+    }
+    ::close(ends[1]);
+    int status;
+    ::waitpid(pid, &status, 0);
+    std::string word;
+    char block[1024];
+    ssize_t n;
+    while ((n = ::read(ends[0], block, sizeof block)) != 0) {
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) break;
+        word.append(block, static_cast<size_t>(n));
+    }
+    ::close(ends[0]);
+    while (!word.empty() && word.back() == '\n') word.pop_back();
+    if (word == "ok") return 0;
+    return voice.refuse(word.empty() ? "the supervisor died while starting" : word);
+}
+
+}   // namespace
+
+pid_t running(const Settings& settings, Half half) {
+    return settings.has(half) ? PidFile::holder(settings.pid_file(half)) : 0;
+}
+
+int start(const Voice& voice, const std::string& root, const StartOptions& options) {
+    auto settings = load_settings(root);
+    if (!settings) return voice.refuse(settings.error().text);
+    SupervisorOptions supervisor;
+    supervisor.verbose = options.verbose;
+    std::set<std::string> wanted(options.only.begin(), options.only.end());
+    for (const auto& service : all_services()) {
+        bool named = wanted.erase(service.name) > 0;
+        bool in_half = std::find(options.halves.begin(), options.halves.end(), service.half) != options.halves.end();
+        if (options.only.empty() ? !in_half || !settings->has(service.half) : !named) continue;
+        if (!settings->has(service.half))
+            return voice.refuse("no configuration for " + service.name + " below " + root);
+        if (options.only.empty() && !serves_protocol(*settings, service)) continue;
+        supervisor.services.push_back(service);
+    }
+    if (!wanted.empty()) return voice.refuse("no such daemon: " + *wanted.begin());
+    if (supervisor.services.empty()) return voice.refuse("nothing to start");
+    for (const auto& service : supervisor.services) {
+        if (running(*settings, service.half) > 0) {
+            return voice.refuse(std::string(system_name(service.half)) + " is already running");
+        }
+    }
+    // Relative paths would mean something else in the daemons.
+    if (settings->root.empty() || settings->root[0] != '/') {
+        char* absolute = ::realpath(settings->root.c_str(), nullptr);
+        if (absolute) settings->root = absolute;
+        ::free(absolute);
+    }
+    if (options.foreground) return supervise(std::move(*settings), std::move(supervisor));
+    return start_in_background(voice, std::move(*settings), std::move(supervisor));
+}
+
+int stop(const Voice& voice, const Settings& settings, const std::vector<Half>& halves) {
+    std::set<Half> waiting;
+    for (Half half : halves) {
+        pid_t pid = running(settings, half);
+        if (pid <= 0) continue;
+        if (::kill(pid, stop_signal(half)) < 0) return voice.refuse(std::string("kill: ") + std::strerror(errno));
+        waiting.insert(half);
+    }
+    if (waiting.empty()) {
+        return voice.refuse(
+            (halves.size() == 1 ? std::string(system_name(halves[0])) : std::string("the mail system")) +
+            " is not running");
+    }
+    // The supervisor itself kills what does not end in 20 s per step.
+    constexpr int kPatienceSeconds = 75;
+    for (int tenths = 0; tenths < kPatienceSeconds * 10; ++tenths) {
+        std::erase_if(waiting, [&](Half half) { return running(settings, half) == 0; });
+        if (waiting.empty()) return 0;
+        ::usleep(100 * 1000);
+    }
+    return voice.refuse("the supervisor does not end");
+}
+
+int reload(const Voice& voice, const Settings& settings, const std::vector<Half>& halves) {
+    std::map<pid_t, int> signals;   // one supervisor may hold both halves
+    for (Half half : halves) {
+        pid_t pid = running(settings, half);
+        if (pid > 0) signals[pid] = signals.count(pid) ? SIGHUP : reload_signal(half);
+    }
+    for (auto [pid, signum] : signals) {
+        if (::kill(pid, signum) < 0) return voice.refuse(std::string("kill: ") + std::strerror(errno));
+    }
+    if (!signals.empty()) return 0;
+    return voice.refuse((halves.size() == 1 ? std::string(system_name(halves[0])) : std::string("the mail system")) +
+                        " is not running");
+}
+
+int check(const Voice& voice, const Settings& settings, const std::vector<Half>& halves) {
+    int status = 0;
+    for (Half half : halves) {
+        if (!settings.has(half)) continue;
+        if (auto made = create_folders(settings, half); !made) {
+            voice.say("warning: " + made.error().text);
+            status = 1;
+        }
+        for (const auto& wrong : check_folders(settings, half)) {
+            voice.say("warning: " + wrong);
+            status = 1;
+        }
+        auto warnings = half == Half::kPostfix ? settings.main->warnings() : settings.dovecot->warnings();
+        for (const auto& warning : warnings) voice.say("warning: " + warning);
+    }
+    return status;
+}
+
+int run_sibling(const Voice& voice, const std::string& program, const std::vector<std::string>& arguments) {
+    std::string path = find_program(program);
+    if (path.empty()) path = "/usr/sbin/" + program;
+    std::vector<char*> argv = {const_cast<char*>(program.c_str())};
+    for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+    argv.push_back(nullptr);
+    ::execv(path.c_str(), argv.data());
+    return voice.refuse("cannot run " + path + ": " + std::strerror(errno));
+}
+
+}   // namespace postcot::control

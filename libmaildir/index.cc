@@ -167,7 +167,7 @@ Expected<std::shared_ptr<Index>> Index::open(const std::string& directory, uint6
     }
     if (rc != 0) {
         // Whatever is there is of no use: the next opening starts anew.
-        (void)::ftruncate(lock->get(), 0);
+        (void)!::ftruncate(lock->get(), 0);
         return fail(EIO, fmt::format("{}: {}", directory, mdb_strerror(rc)));
     }
     slot = index;

@@ -19,8 +19,8 @@ namespace postcot::queued {
 
 namespace {
 
-constexpr int kQuickDeath = 5;       // seconds: who lives shorter waits before the next start
-constexpr int kStopPatience = 30;    // seconds from SIGTERM to SIGKILL
+constexpr int kQuickDeath = 5;      // seconds: who lives shorter waits before the next start
+constexpr int kStopPatience = 30;   // seconds from SIGTERM to SIGKILL
 
 struct Child {
     const char* name;
@@ -120,7 +120,8 @@ class Parent {
             auto fresh = Configuration::load(root_);   // after a reload; a broken file leaves what was
             return job(std::move(theirs), fresh ? std::move(*fresh) : std::move(configuration_));
         });
-        if (pid > 0 && !send_channel(manager_socket_.get(), type, ours.get())) log::warning("queue manager does not take its agent's channel");
+        if (pid > 0 && !send_channel(manager_socket_.get(), type, ours.get()))
+            log::warning("queue manager does not take its agent's channel");
     }
 
     template <class Body>
@@ -166,7 +167,8 @@ class Parent {
                     continue;
                 }
                 configuration_ = std::move(*fresh);
-                if (manager_.pid > 0) ::kill(manager_.pid, SIGHUP);   // it asks the agents to finish; they come back with the new files
+                if (manager_.pid > 0)
+                    ::kill(manager_.pid, SIGHUP);   // it asks the agents to finish; they come back with the new files
             }
         }
     }
@@ -188,12 +190,13 @@ class Parent {
                 time_t now = time(nullptr);
                 if (!clean && !(stopping_ && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM)) {
                     if (WIFSIGNALED(status)) {
-                        log::warning("process queued: {} pid {} killed by signal {}", child->name, pid, WTERMSIG(status));
+                        log::warning("process queued: {} pid {} killed by signal {}", child->name, pid,
+                                     WTERMSIG(status));
                     } else {
                         log::warning("process queued: {} pid {} exit status {}", child->name, pid, WEXITSTATUS(status));
                     }
                 }
-                if (!clean && now - child->started < kQuickDeath) {
+                if (!clean && !stopping_ && now - child->started < kQuickDeath) {
                     log::warning("queued: {}: bad start -- throttling", child->name);
                     child->start_at = now + kQuickDeath;
                 }

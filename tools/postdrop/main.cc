@@ -1,0 +1,159 @@
+// NAME
+//     postdrop - put mail where queued picks it up
+//
+// SYNOPSIS
+//     postdrop [-c DIR] [-r] [-v]
+//
+// DESCRIPTION
+//     Reads an envelope and a message from standard input (libproto/ipc/maildrop.h: sendmail(1) writes it) and leaves them in queue_directory/maildrop as one
+//     synced file; then wakes the pick-up. Works while queued is down.
+//
+// SECURITY
+//     Installed set-gid postdrop. What it writes belongs to the user who ran it, and that is all that queued believes of it. It drops what it was given
+//     in the environment, takes configuration only from trusted folders, and bounds what it reads (message_size_limit).
+//
+// DIAGNOSTICS
+//     Exit status 0; 64 wrong usage; 65 the input is not right or too large; 75 try again later; 77 not allowed (authorized_submit_users).
+#include <fcntl.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include "libproto/ipc/maildrop.h"
+#include "libproto/table/table.h"
+#include "tools/queue_common/tool_config.h"
+
+namespace {
+
+using namespace postcot;
+
+std::string unfinished;   // file to take back when we are interrupted
+
+[[noreturn]] void give_up(int status, const std::string& text) {
+    if (!unfinished.empty()) ::unlink(unfinished.c_str());
+    tools::die("postdrop", status, text);
+}
+
+void on_signal(int) {
+    if (!unfinished.empty()) ::unlink(unfinished.c_str());
+    ::_exit(75);
+}
+
+size_t read_some(char* buffer, size_t size) {
+    for (;;) {
+        ssize_t n = ::read(0, buffer, size);
+        if (n >= 0) return static_cast<size_t>(n);
+        if (errno != EINTR) give_up(75, std::string("read: ") + strerror(errno));
+    }
+}
+
+void write_all(int fd, std::string_view data) {
+    while (!data.empty()) {
+        ssize_t n = ::write(fd, data.data(), data.size());
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) give_up(75, std::string("write maildrop file: ") + strerror(errno));
+        data.remove_prefix(static_cast<size_t>(n));
+    }
+}
+
+bool may_submit(const config::MainCf& main_cf) {
+    std::string users = main_cf.str("authorized_submit_users");
+    if (users == "static:anyone" || users == "static:all") return true;
+    const passwd* entry = ::getpwuid(::getuid());
+    std::string name = entry ? entry->pw_name : "unknown";
+    auto list = table::MatchList::open(users, main_cf, "authorized_submit_users");
+    if (!list) give_up(75, list.error().text);
+    auto match = list->matches_domain(name);
+    if (!match) give_up(75, match.error().text);
+    return *match;
+}
+
+void wake(const std::string& queue_directory) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::string path = queue_directory + "/public/pickup";
+    if (path.size() >= sizeof address.sun_path) return;
+    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+    int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return;
+    (void)!::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address);   // queued looks by itself, too
+    ::close(fd);
+}
+
+}   // namespace
+
+int main(int argc, char** argv) {
+    ::umask(022);
+    const bool borrowed_rights = ::getegid() != ::getgid();
+    std::string directory;
+    for (int option; (option = ::getopt(argc, argv, "c:rv")) != -1;) {
+        switch (option) {
+            case 'c': directory = optarg; break;
+            case 'r':
+            case 'v': break;
+            default: tools::die("postdrop", 64, "usage: postdrop [-c config_dir] [-v]");
+        }
+    }
+    auto main_cf = tools::load_config(directory, "postdrop");
+    if (borrowed_rights && ::clearenv() != 0) return 75;
+    if (!may_submit(main_cf))
+        tools::die("postdrop", 77, "User " + std::to_string(::getuid()) + " is not allowed to submit mail");
+    for (int signum : {SIGHUP, SIGINT, SIGQUIT, SIGTERM}) ::signal(signum, on_signal);
+    ::signal(SIGPIPE, SIG_IGN);
+
+    // The envelope is read whole and checked before anything is made; the text streams.
+    std::string start;
+    Expected<ipc::MaildropParsed> parsed = fail(EAGAIN, "");
+    while (!parsed && parsed.error().code == EAGAIN) {
+        char buffer[65536];
+        size_t n = read_some(buffer, sizeof buffer);
+        if (n == 0) break;
+        start.append(buffer, n);
+        parsed = ipc::parse_maildrop(start);
+    }
+    if (!parsed) give_up(65, "uid=" + std::to_string(::getuid()) + ": malformed input: " + parsed.error().text);
+    if (parsed->head.recipients.empty() && !parsed->head.extract_recipients) give_up(65, "no recipients");
+    int64_t limit = main_cf.integer("message_size_limit");
+
+    const std::string queue_directory = main_cf.str("queue_directory");
+    timeval now{};
+    ::gettimeofday(&now, nullptr);
+    unsigned long long random = 0;
+    (void)!::getrandom(&random, sizeof random, 0);
+    char name[80];
+    std::snprintf(name, sizeof name, "%llX.%05lX.%lX.%016llX", static_cast<unsigned long long>(now.tv_sec),
+                  static_cast<long>(now.tv_usec), static_cast<long>(::getpid()), random);
+    std::string path = queue_directory + "/maildrop/" + name;
+    int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0444);
+    if (fd < 0) give_up(75, "create maildrop file " + path + ": " + strerror(errno));
+    unfinished = path;
+    write_all(fd, start);
+    uint64_t size = start.size() - parsed->text_at;
+    for (;;) {
+        char buffer[65536];
+        size_t n = read_some(buffer, sizeof buffer);
+        if (n == 0) break;
+        size += n;
+        if (limit > 0 && size > static_cast<uint64_t>(limit)) {
+            give_up(65, "uid=" + std::to_string(::getuid()) + ": File too large");
+        }
+        write_all(fd, {buffer, n});
+    }
+    // On disk first, then visible: the x bit says that the file is whole.
+    if (::fsync(fd) != 0 || ::fchmod(fd, 0744) != 0 || ::close(fd) != 0)
+        give_up(75, std::string("sync maildrop file: ") + strerror(errno));
+    unfinished.clear();
+    wake(queue_directory);
+    return 0;
+}

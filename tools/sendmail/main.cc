@@ -1,0 +1,218 @@
+// NAME
+//     sendmail, mailq - Sendmail's command line
+//
+// SYNOPSIS
+//     sendmail [options] [recipient ...]      mailq
+//
+// DESCRIPTION
+//     As sendmail(1) of Postfix. A message is read from standard input up to its end (or, without -i, a line of one dot) and handed to postdrop(1).
+//       -t        recipients from To, Cc and Bcc     -f ADDRESS, -r ADDRESS  envelope sender     -F NAME  full name
+//       -i, -oi   a dot ends nothing                 -bp  list the queue                         -bs  speak SMTP on standard input
+//       -q, -qI ID, -qR SITE  try deferred mail      -N, -R, -V  DSN: notify, return, envelope id -B 7BIT|8BITMIME
+//       -C DIR    configuration folder               -I, -bi  newaliases
+//     Others of Sendmail's options are accepted and have no effect.
+//
+// DIAGNOSTICS
+//     sysexits(3): 0; 64 wrong usage; 65 bad input; 69 the mail system is down; 75 try again; 77 not allowed.
+#include <fcntl.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "libproto/ipc/maildrop.h"
+#include "libproto/smtp/header_address.h"
+#include "libproto/smtp/path.h"
+#include "tools/queue_common/control_client.h"
+#include "tools/queue_common/list_queue.h"
+#include "tools/queue_common/tool_config.h"
+#include "tools/sendmail/options.h"
+
+namespace {
+
+using namespace postcot;
+
+constexpr const char* kName = "sendmail";
+
+std::string sibling(const config::MainCf& main_cf, const char* parameter, const char* program) {
+    return main_cf.str(parameter) + "/" + program;
+}
+
+bool ascii(const std::string& text) {
+    return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 128; });
+}
+
+// A child with a pipe to its standard input.
+struct Postdrop {
+    pid_t pid = -1;
+    int to = -1;
+};
+
+Postdrop start_postdrop(const config::MainCf& main_cf, const std::string& directory) {
+    std::string program = sibling(main_cf, "command_directory", "postdrop");
+    int fds[2];
+    if (::pipe2(fds, O_CLOEXEC) != 0) tools::die(kName, 75, std::string("pipe: ") + strerror(errno));
+    Postdrop out;
+    out.pid = ::fork();
+    if (out.pid < 0) tools::die(kName, 75, std::string("fork: ") + strerror(errno));
+    if (out.pid == 0) {
+        ::dup2(fds[0], 0);
+        ::execl(program.c_str(), "postdrop", "-c", directory.c_str(), static_cast<char*>(nullptr));
+        std::fprintf(stderr, "sendmail: fatal: execute %s: %s\n", program.c_str(), strerror(errno));
+        ::_exit(69);
+    }
+    ::close(fds[0]);
+    out.to = fds[1];
+    return out;
+}
+
+bool send(int fd, std::string_view data) {
+    while (!data.empty()) {
+        ssize_t n = ::write(fd, data.data(), data.size());
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return false;   // postdrop is gone and has said why
+        data.remove_prefix(static_cast<size_t>(n));
+    }
+    return true;
+}
+
+// Standard input as a message with LF line ends: CR before LF goes, a leading mbox "From " line goes, without -i a lone dot ends it.
+bool copy_message(int fd, bool dot_ends) {
+    std::string out;
+    char* line = nullptr;
+    size_t room = 0;
+    bool first = true;
+    bool ok = true;
+    bool strip = false;   // sendmail_fix_line_endings=always: by the first line
+    for (ssize_t n; ok && (n = ::getline(&line, &room, stdin)) > 0;) {
+        std::string_view text(line, static_cast<size_t>(n));
+        bool ended = text.back() == '\n';
+        if (ended) text.remove_suffix(1);
+        if (first) strip = !text.empty() && text.back() == '\r';
+        if (strip && !text.empty() && text.back() == '\r') text.remove_suffix(1);
+        if (dot_ends && text == ".") break;
+        if (first && (text.substr(0, 5) == "From " || text.substr(0, 6) == ">From ")) continue;
+        first = false;
+        out += text;
+        out += '\n';
+        if (out.size() >= 65536) {
+            ok = send(fd, out);
+            out.clear();
+        }
+    }
+    std::free(line);
+    if (ok) ok = send(fd, out);
+    return ok;
+}
+
+int submit(const config::MainCf& main_cf, const tools::SendmailOptions& options) {
+    ipc::MaildropHead head;
+    const passwd* user = ::getpwuid(::getuid());
+    std::string login = user ? user->pw_name : "unknown";
+    if (options.sender) {
+        head.sender = *options.sender == "<>" ? "" : smtp::to_internal(*options.sender);
+        if (head.sender.size() > 2 && head.sender.front() == '<' && head.sender.back() == '>')
+            head.sender = head.sender.substr(1, head.sender.size() - 2);
+    } else {
+        head.sender = login;
+    }
+    head.full_name = options.full_name;
+    if (head.full_name.empty()) {
+        if (const char* name = std::getenv("NAME")) head.full_name = name;
+    }
+    if (head.full_name.empty() && user) {
+        head.full_name = user->pw_gecos;
+        head.full_name = head.full_name.substr(0, head.full_name.find(','));
+        if (auto place = head.full_name.find('&');
+            place != std::string::npos) {   // gecos: & is the login name, capitalised
+            std::string capital = login;
+            capital[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(capital[0])));
+            head.full_name.replace(place, 1, capital);
+        }
+    }
+    head.envid = options.envid;
+    head.ret = options.ret;
+    head.body = options.body;
+    head.extract_recipients = options.extract_recipients;
+    timeval now{};
+    ::gettimeofday(&now, nullptr);
+    head.arrival_seconds = now.tv_sec;
+    head.arrival_microseconds = static_cast<uint32_t>(now.tv_usec);
+    head.smtputf8 = !ascii(head.sender);
+    for (const auto& word : options.recipients) {
+        for (auto& address : smtp::list_addresses(word)) {
+            ipc::Recipient recipient;
+            head.smtputf8 = head.smtputf8 || !ascii(address);
+            recipient.address = std::move(address);
+            recipient.notify = options.notify;
+            head.recipients.push_back(std::move(recipient));
+        }
+    }
+    if (head.recipients.empty() && !options.extract_recipients) {
+        std::fprintf(
+            stderr,
+            "sendmail: fatal: Recipient addresses must be specified on the command line or via the -t option\n");
+        return 64;
+    }
+    ::signal(SIGPIPE, SIG_IGN);
+    Postdrop postdrop = start_postdrop(main_cf, main_cf.directory());
+    if (send(postdrop.to, ipc::maildrop_prefix(head))) copy_message(postdrop.to, options.dot_ends);
+    if (std::ferror(stdin)) {   // half a message is none
+        ::kill(postdrop.pid, SIGTERM);
+        std::fprintf(stderr, "sendmail: fatal: read standard input: %s\n", strerror(errno));
+    }
+    ::close(postdrop.to);
+    int status = 0;
+    while (::waitpid(postdrop.pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 75;
+}
+
+int flush(const config::MainCf& main_cf, ipc::ControlVerb verb, const std::string& argument) {
+    ipc::ControlRequest request;
+    request.verb = verb;
+    if (verb != ipc::ControlVerb::kFlush) request.arguments.push_back(argument);
+    auto done = tools::control(main_cf, std::move(request));
+    if (!done) return tools::report_down(main_cf, kName, "Cannot flush mail queue", done.error().code);
+    return done->ok ? 0 : 69;
+}
+
+}   // namespace
+
+int main(int argc, char** argv) {
+    auto options = tools::parse_sendmail_options(argc, argv);
+    if (!options.error.empty()) tools::die(kName, 64, options.error);
+    auto main_cf = tools::load_config(options.config, kName);
+    using Mode = tools::SendmailOptions::Mode;
+    switch (options.mode) {
+        case Mode::kListQueue: {
+            // The set-gid program where there is one: an ordinary user does not reach the socket himself.
+            std::string program = sibling(main_cf, "command_directory", "postqueue");
+            ::execl(program.c_str(), "postqueue", "-c", main_cf.directory().c_str(), "-p", static_cast<char*>(nullptr));
+            return tools::list_queue(main_cf, false, "mailq");
+        }
+        case Mode::kFlush: return flush(main_cf, ipc::ControlVerb::kFlush, {});
+        case Mode::kFlushMessage: return flush(main_cf, ipc::ControlVerb::kFlushMessage, options.argument);
+        case Mode::kFlushSite: return flush(main_cf, ipc::ControlVerb::kFlushSite, options.argument);
+        case Mode::kNewaliases: {
+            std::string program = sibling(main_cf, "command_directory", "newaliases");
+            ::execl(program.c_str(), "newaliases", static_cast<char*>(nullptr));
+            tools::die(kName, 69, "execute " + program + ": " + strerror(errno));
+        }
+        case Mode::kSmtp: {
+            std::string program = sibling(main_cf, "daemon_directory", "smtpd");
+            ::execl(program.c_str(), "smtpd", "-c", main_cf.directory().c_str(), "--stdio",
+                    static_cast<char*>(nullptr));
+            tools::die(kName, 69, "execute " + program + ": " + strerror(errno));
+        }
+        case Mode::kSubmit: break;
+    }
+    return submit(main_cf, options);
+}

@@ -1,0 +1,183 @@
+#include "smtpd/worker.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+
+#include "libproto/runtime/log.h"
+#include "libproto/runtime/loop_inl.h"
+#include "smtpd/session.h"
+
+namespace postcot::smtpd {
+namespace {
+
+constexpr Millis kDrainTime{20000};   // what sessions get to end their message in
+
+// smtpd_tls_protocols: ">=TLSv1.2", or the old "!SSLv2, !SSLv3, !TLSv1". The lowest version that is allowed.
+std::string minimum_protocol(const Service& service) {
+    const char* name =
+        service.tls_level == TlsLevel::kEncrypt ? "smtpd_tls_mandatory_protocols" : "smtpd_tls_protocols";
+    std::string lowest = "TLSv1";
+    static constexpr const char* kVersions[] = {"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"};
+    for (const auto& word : service.main.list(name)) {
+        if (word.rfind(">=", 0) == 0) {
+            lowest = word.substr(2);
+        } else if (word.front() == '!') {
+            for (size_t i = 0; i + 1 < std::size(kVersions); ++i) {
+                if (word.substr(1) == kVersions[i] && lowest == kVersions[i]) lowest = kVersions[i + 1];
+            }
+        }
+    }
+    // DESIGN: TLS 1.2 and up unless the administrator asked for less by name.
+    const bool asked = service.main.is_set(name);
+    if (!asked && (lowest == "TLSv1" || lowest == "TLSv1.1")) return "TLSv1.2";
+    return lowest;
+}
+
+Expected<std::shared_ptr<TlsContext>> open_tls(const Service& service) {
+    if (service.tls_level == TlsLevel::kNone) return std::shared_ptr<TlsContext>();
+    const auto& main = service.main;
+    TlsServerOptions options;
+    for (const auto& file : main.list("smtpd_tls_chain_files")) options.identities.push_back({"", file, file});
+    if (options.identities.empty()) {
+        const auto cert = main.str("smtpd_tls_cert_file");
+        auto key = main.str("smtpd_tls_key_file");
+        if (key.empty()) key = cert;
+        if (!cert.empty() && cert != "none") options.identities.push_back({"", cert, key});
+    }
+    if (options.identities.empty()) {
+        // Postfix: opportunistic TLS without a certificate is no TLS; mandatory TLS is an error that clients see.
+        log::warning_as(service.ident, "No server certs available. TLS won't be enabled");
+        return std::shared_ptr<TlsContext>();
+    }
+    options.min_protocol = minimum_protocol(service);
+    options.ca_file = main.str("smtpd_tls_CAfile");
+    options.prefer_server_ciphers = main.boolean("tls_preempt_cipherlist");
+    auto context = TlsContext::server(options);
+    if (!context) {
+        // As Postfix: the service goes on without TLS, and says why.
+        log::warning_as(service.ident, "cannot load TLS certificate: {}: disabling TLS support", context.error().text);
+        return std::shared_ptr<TlsContext>();
+    }
+    return *context;
+}
+
+size_t raise_descriptor_limit() {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+    limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, 65536);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    return static_cast<size_t>(limit.rlim_cur);
+}
+
+}   // namespace
+
+Worker::Worker(const Configuration& configuration, ClientCounters& counters, int index)
+    : configuration_(configuration), counters_(counters), index_(index), max_sessions_(raise_descriptor_limit()) {
+    // A session may hold two descriptors: its connection and a large message's file.
+    max_sessions_ = max_sessions_ > 256 ? (max_sessions_ - 128) / 2 : 64;
+}
+
+Worker::~Worker() = default;
+
+Expected<void> Worker::open(const std::vector<Endpoint>& endpoints) {
+    const auto& main = configuration_.main;
+    queue_ = std::make_unique<ipc::QueueClient>(main.str("queue_directory") + "/private/intake",
+                                                main.boolean("enable_long_queue_ids"));
+    endpoints_ = endpoints;
+    for (const auto& endpoint : endpoints) {
+        auto runtime = std::make_unique<ServiceRuntime>();
+        runtime->service = endpoint.service;
+        auto tables = Tables::open(*endpoint.service);
+        if (!tables) return fail(std::move(tables.error()));
+        runtime->tables = *tables;
+        auto restrictions = Restrictions::open(endpoint.service, *tables, names_);
+        if (!restrictions) return fail(std::move(restrictions.error()));
+        runtime->restrictions = std::move(*restrictions);
+        auto tls = open_tls(*endpoint.service);
+        if (!tls) return fail(std::move(tls.error()));
+        runtime->tls = *tls;
+        if (endpoint.service->sasl_enabled) {
+            const auto& path = endpoint.service->sasl_path;
+            auto existing =
+                std::find_if(auth_.begin(), auth_.end(), [&](const auto& entry) { return entry.first == path; });
+            if (existing == auth_.end()) {
+                auth_.emplace_back(path, std::make_unique<ipc::AuthClient>(auth_scope_, path));
+                existing = auth_.end() - 1;
+            }
+            runtime->auth = existing->second.get();
+        }
+        runtime->listening_fd = endpoint.socket->get();
+        runtimes_.push_back(std::move(runtime));
+    }
+    return {};
+}
+
+Task<void> Worker::serve(ServiceRuntime& runtime, Accepted accepted) {
+    Session session(*this, runtime, std::move(accepted));
+    co_await session.run();
+    room_.set();
+}
+
+Task<void> Worker::accept_loop(ServiceRuntime& runtime) {
+    Listener listener(UniqueFd(::dup(runtime.listening_fd)));
+    for (;;) {
+        while (sessions_.size() >= max_sessions_) {
+            room_.reset();
+            auto waited = co_await room_.wait();
+            if (!waited) co_return;
+        }
+        auto accepted = co_await listener.accept();
+        if (!accepted) {
+            if (accepted.error().code == ECANCELED) co_return;
+            log::warning_as(runtime.service->ident, "accept: {}", accepted.error().text);
+            auto slept = co_await sleep_for(Millis(100));
+            if (!slept) co_return;
+            continue;
+        }
+        sessions_.spawn(serve(runtime, std::move(*accepted)));
+    }
+}
+
+Task<void> Worker::main_task() {
+    for (auto& runtime : runtimes_) accept_scope_.spawn(accept_loop(*runtime));
+    (void)co_await stopping_.wait();
+    accept_scope_.cancel();
+    co_await accept_scope_.join();
+    drain_.cancel();
+    // Sessions in the middle of a message may finish it; then they are cut.
+    for (Millis waited{0}; sessions_.size() > 0 && waited < kDrainTime; waited += Millis(50))
+        (void)co_await sleep_for(Millis(50));
+    sessions_.cancel();
+    co_await sessions_.join();
+    auth_scope_.cancel();
+    co_await auth_scope_.join();
+    co_await queue_->close();
+}
+
+int Worker::run() {
+    counters_.start_worker(index_);
+    auto& loop = Loop::current();
+    loop.on_signal(SIGTERM, [this] { stopping_.set(); });
+    loop.on_signal(SIGINT, [this] { stopping_.set(); });
+    loop.run_until_complete(main_task());
+    return 0;
+}
+
+Expected<void> check_configuration(const Configuration& configuration) {
+    if (configuration.services.empty()) return fail(EINVAL, "no smtpd or lmtpd service in master.cf");
+    HostNames names;
+    for (const auto& service : configuration.services) {
+        auto tables = Tables::open(*service);
+        if (!tables) return fail(std::move(tables.error()));
+        auto restrictions = Restrictions::open(service, *tables, names);
+        if (!restrictions) return fail(std::move(restrictions.error()));
+    }
+    return {};
+}
+
+}   // namespace postcot::smtpd

@@ -69,7 +69,7 @@ Task<Result> check_password(const Request& request, std::string who, std::string
     }
     if (!verdict) {
         request.log_error(who, verdict.error().text);
-        co_return Result::kInternalFailure;
+        co_return Result::kMismatch;   // as Dovecot: not a fault that goes away by waiting
     }
     if (*verdict) co_return Result::kOk;
     request.log_mismatch(who, password);

@@ -100,6 +100,9 @@ sasl::Fields parameters_of(const AuthRequest& request) {
     if (!request.local_name.empty()) out.add("local_name", request.local_name);
     if (!request.tls_protocol.empty()) out.add("tls_protocol", request.tls_protocol);
     if (!request.tls_cipher.empty()) out.add("tls_cipher", request.tls_cipher);
+    for (const auto& field : request.extra.all()) {
+        field.value ? out.add(field.name, *field.value) : out.add(field.name);
+    }
     return out;
 }
 

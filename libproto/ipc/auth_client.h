@@ -41,6 +41,7 @@ struct AuthRequest {
     std::string cert_username;
     bool nologin = false;   // no AuthMaster::request() will follow: smtpd sets it
     bool no_penalty = false;
+    sasl::Fields extra;                            // further parameters, as they are (doveadm auth test -x name=value)
     std::optional<std::string> initial_response;   // decoded bytes (RFC 4954 "=" is an empty one)
 };
 

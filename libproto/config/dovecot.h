@@ -20,6 +20,7 @@ class DovecotSection {
     std::string name;   // "auth"; may be empty
     std::string file;
     int line = 0;   // 0: built in and not mentioned in the file
+    bool built_in = false;
 
     // Value set in this section, or the type's default from the setting table.
     std::string str(std::string_view key) const;
@@ -36,6 +37,8 @@ class DovecotSection {
         std::string file;
         int line = 0;             // 0: built in
         bool from_file = false;   // written as `key = <path`; value is the path
+        std::string default_value{};      // what a built-in service has when has_default
+        bool has_default = false;
     };
     std::vector<Setting> settings;
     std::vector<std::unique_ptr<DovecotSection>> children;
@@ -56,6 +59,7 @@ class DovecotConf {
     std::string str(std::string_view key, std::string_view protocol = {}) const;
     // The absolute path of `key = <path` (ssl_cert, ssl_key); empty when the value is given otherwise or not at all.
     std::string file(std::string_view key, std::string_view protocol = {}) const;
+    std::string written(std::string_view key, std::string_view protocol = {}) const;   // as it stands in the file, without the '<'
     bool is_set(std::string_view key, std::string_view protocol = {}) const;
     bool boolean(std::string_view key, std::string_view protocol = {}) const;
     int64_t integer(std::string_view key, std::string_view protocol = {}) const;

@@ -161,6 +161,11 @@ std::string DovecotConf::file(std::string_view key, std::string_view protocol) c
     return setting && setting->from_file ? path_of(*setting) : std::string{};
 }
 
+std::string DovecotConf::written(std::string_view key, std::string_view protocol) const {
+    const auto* setting = state_->find_setting(key, protocol);
+    return setting ? setting->value : str(key, protocol);
+}
+
 bool DovecotConf::is_set(std::string_view key, std::string_view protocol) const {
     return state_->find_setting(key, protocol);
 }

@@ -217,7 +217,7 @@ Expected<void> DovecotParser::open(const std::string& type, const std::string& n
     }
     if (stack_.size() > kMaxNesting) return fail(EINVAL, "sections are nested too deeply");
     if ((type == "protocol" || type == "local" || type == "remote" || type == "local_name" || type == "service" ||
-         type == "mailbox" || type.ends_with("_listener")) &&
+         type == "mailbox") &&
         name.empty()) {
         return fail(EINVAL, "expected a name after '" + type + "'");
     }
@@ -228,6 +228,7 @@ Expected<void> DovecotParser::open(const std::string& type, const std::string& n
         section->type = type;
         section->name = name;
         section->root = root_.get();
+        section->built_in = built_in_;
     }
     if (section->line == 0 && !built_in_) {
         section->file = file;
@@ -325,9 +326,15 @@ Expected<void> DovecotParser::set(const std::string& written_key, DovecotSection
     }
     if (done) {
         setting.key = key;
+        if (built_in_) {
+            setting.default_value = setting.value;
+            setting.has_default = true;
+        }
         bool replaced = false;
         for (auto& old : section->settings) {
             if (old.key == key) {
+                setting.default_value = old.default_value;
+                setting.has_default = old.has_default;
                 old = setting;
                 replaced = true;
             }

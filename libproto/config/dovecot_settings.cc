@@ -345,7 +345,7 @@ constexpr DovecotSetting kSettings[] = {
     {"namespace", {"hidden", kBoolean, "no", kHonoured}},
     {"namespace", {"ignore_on_failure", kBoolean, "no", kHarmless}},
     {"namespace", {"inbox", kBoolean, "no", kHonoured}},
-    {"namespace", {"list", kBoolean, "yes", kHonoured}},
+    {"namespace", {"list", kText, "yes", kHonoured}},
     {"namespace", {"location", kText, "", kHonoured}},
     {"namespace", {"order", kNumber, "0", kHarmless}},
     {"namespace", {"prefix", kText, "", kHonoured}},

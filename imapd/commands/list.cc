@@ -117,9 +117,9 @@ class Lister {
         else if (!folder.selectable)
             add(command_.extended ? "\\NonExistent" : "\\Noselect");
         add(folder.has_children ? "\\HasChildren" : "\\HasNoChildren");
-        if (folder.subscribed && (command_.select_subscribed || command_.return_subscribed)) add("\\Subscribed");
         if (folder.marked) add("\\Marked");
         if (!folder.special_use.empty()) add(folder.special_use);
+        if (folder.subscribed && (command_.select_subscribed || command_.return_subscribed)) add("\\Subscribed");
         line("LIST", attributes, folder.separator, folder.name, child_info);
         if (command_.return_status && folder.exists && folder.selectable) {
             // RFC 5819 §2: a STATUS that fails is left out.

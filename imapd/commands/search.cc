@@ -82,8 +82,8 @@ Task<Dispatch> on(Session& session, const imap::Search& search) {
     bool says =
         !search.result || search.result->min || search.result->max || search.result->all || search.result->count;
     if (says) {
-        auto written = co_await session.stream().write(
-            search.result ? esearch(session.tag(), search, *found) : plain(*found), kOutputTimeout);
+        std::string line = search.result ? esearch(session.tag(), search, *found) : plain(*found);
+        auto written = co_await session.stream().write(line, kOutputTimeout);
         if (!written) session.end("Connection closed");
     }
     co_return Dispatch{ok(save ? "Search completed, result saved." : "Search completed."), news};

@@ -2,6 +2,7 @@
 
 #include <uv.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 
@@ -71,25 +72,42 @@ void detail::turn_until(Loop& loop, const bool& done) {
 namespace detail {
 
 struct WorkRequest {
+    enum class Stage { kOnPool, kScheduled };
     uv_work_t request;
-    Work* work;
+    Work* work;   // null: abandoned
+    Stage stage = Stage::kOnPool;
+    std::atomic<bool> done = false;
 
-    static void on_pool(uv_work_t* request) { static_cast<WorkRequest*>(request->data)->work->run(); }
+    static void on_pool(uv_work_t* request) {
+        auto* self = static_cast<WorkRequest*>(request->data);
+        self->work->run();
+        self->done = true;
+        self->done.notify_all();
+    }
+    // Through the queue: several that ended together run in one turn, then everything they caused.
     static void on_loop(uv_work_t* request, int) {
         auto* self = static_cast<WorkRequest*>(request->data);
-        auto who = self->work->who_;
-        delete self;
-        // Through the ready queue: several that ended together run in one turn, then everything they caused.
-        Reactor::current().post([who] { who.resume(); });
+        self->stage = Stage::kScheduled;
+        Reactor::current().post([self] {
+            std::unique_ptr<WorkRequest> owned(self);
+            if (self->work) std::exchange(self->work, nullptr)->who_.resume();
+        });
     }
 };
 
 void Work::await_suspend(std::coroutine_handle<> who) {
     who_ = who;
-    auto* request = new WorkRequest;
-    request->request.data = request;
-    request->work = this;
-    uv_queue_work(Loop::current().uv(), &request->request, WorkRequest::on_pool, WorkRequest::on_loop);
+    request_ = new WorkRequest;
+    request_->request.data = request_;
+    request_->work = this;
+    uv_queue_work(Loop::current().uv(), &request_->request, WorkRequest::on_pool, WorkRequest::on_loop);
+}
+
+void Work::abandon_request() {
+    // The pool writes into this object: let it finish.
+    if (request_->stage == WorkRequest::Stage::kOnPool) request_->done.wait(false);
+    request_->work = nullptr;
+    request_ = nullptr;
 }
 
 struct DeadlineTimer::Impl final : TimerNode {
@@ -113,47 +131,97 @@ DeadlineTimer::~DeadlineTimer() = default;
 
 // ---- scopes
 
+// A spawned task: starts at once, frees itself at its end, and can be destroyed by its scope while it waits.
 struct ScopeRunner {
-    static detail::Detached run(Scope& scope, Task<void> task) {
-        try {
-            co_await task;
-        } catch (const std::exception& bug) {
-            log::write(log::Level::kPanic, std::string("unhandled exception ends a task: ") + bug.what());
-        } catch (...) {
-            log::write(log::Level::kPanic, "unhandled exception ends a task");
+    struct promise_type {
+        CancelSource* cancel = nullptr;
+        ScopeRunner get_return_object() { return {}; }
+        std::suspend_never initial_suspend() noexcept { return {}; }
+        std::suspend_never final_suspend() noexcept { return {}; }
+        void return_void() noexcept {}
+        void unhandled_exception() noexcept { std::terminate(); }
+    };
+    static ScopeRunner run(Scope& scope, Task<void> task);
+};
+
+// Ties a runner to its scope; lives in the runner's frame.
+struct ScopeLink {
+    explicit ScopeLink(Scope& owner) : scope(owner) {}
+    ScopeLink(const ScopeLink&) = delete;
+    ScopeLink& operator=(const ScopeLink&) = delete;
+    ~ScopeLink() {
+        if (previous) {
+            previous->next = next;
+        } else {
+            scope.running_tasks_ = next;
         }
-        task = Task<void>();
+        if (next) next->previous = previous;
         if (--scope.running_ == 0 && scope.joiner_) {
             detail::Reactor::current().schedule(std::exchange(scope.joiner_, {}));
         }
     }
+    bool await_ready() { return false; }
+    bool await_suspend(std::coroutine_handle<> self) {
+        runner = self;
+        ++scope.running_;
+        next = scope.running_tasks_;
+        if (next) next->previous = this;
+        scope.running_tasks_ = this;
+        return false;
+    }
+    void await_resume() {}
+
+    Scope& scope;
+    std::coroutine_handle<> runner;
+    ScopeLink* next = nullptr;
+    ScopeLink* previous = nullptr;
 };
+
+ScopeRunner ScopeRunner::run(Scope& scope, Task<void> task) {
+    ScopeLink link(scope);
+    co_await link;
+    try {
+        co_await task;
+    } catch (const std::exception& bug) {
+        log::write(log::Level::kPanic, std::string("unhandled exception ends a task: ") + bug.what());
+    } catch (...) {
+        log::write(log::Level::kPanic, "unhandled exception ends a task");
+    }
+    task = Task<void>();
+}
 
 Scope::Scope(CancelSource* parent) : source_(parent) {}
 
 Scope::~Scope() {
     if (running_ == 0) return;
-    std::fprintf(stderr, "panic: a Scope is destroyed while its tasks run\n");
-    std::abort();
+    if (std::uncaught_exceptions() == 0) {
+        std::fprintf(stderr, "panic: a Scope is destroyed while its tasks run\n");
+        std::abort();
+    }
+    while (running_tasks_) running_tasks_->runner.destroy();
 }
 
 void Scope::spawn(Task<void> task) {
     auto& promise = task.handle().promise();
     if (!promise.cancel) promise.cancel = &source_;
-    ++running_;
     ScopeRunner::run(*this, std::move(task));
 }
 
 Task<void> Scope::join() {
     struct Joining {
-        const size_t& running;
-        std::coroutine_handle<>& joiner;
-        bool await_ready() { return running == 0; }
-        void await_suspend(std::coroutine_handle<> who) { joiner = who; }
-        void await_resume() {}
+        Scope& scope;
+        std::coroutine_handle<> who;
+        ~Joining() {
+            if (!who) return;
+            if (scope.joiner_ == who) scope.joiner_ = {};
+            detail::Reactor::current().unschedule(who);
+        }
+        bool await_ready() { return scope.running_ == 0; }
+        void await_suspend(std::coroutine_handle<> waiting) { scope.joiner_ = who = waiting; }
+        void await_resume() { who = {}; }
     };
     while (running_ > 0) {
-        Joining joining{running_, joiner_};
+        Joining joining{*this, {}};
         co_await joining;
     }
 }
@@ -242,6 +310,23 @@ struct Mutex::Waiter {
     Mutex& mutex;
     std::coroutine_handle<> who;
     Waiter* next = nullptr;
+    bool granted = false;   // in the ready queue, the mutex is its own
+
+    ~Waiter() {
+        if (!who) return;
+        if (granted) {
+            detail::Reactor::current().unschedule(who);
+            mutex.unlock();
+            return;
+        }
+        Waiter* before = nullptr;
+        for (Waiter* entry = mutex.first_; entry; before = entry, entry = entry->next) {
+            if (entry != this) continue;
+            (before ? before->next : mutex.first_) = next;
+            if (mutex.last_ == this) mutex.last_ = before;
+            break;
+        }
+    }
 
     bool await_ready() {
         if (mutex.held_) return false;
@@ -257,7 +342,7 @@ struct Mutex::Waiter {
         }
         mutex.last_ = this;
     }
-    void await_resume() {}
+    void await_resume() { who = {}; }
 };
 
 Task<Mutex::Guard> Mutex::lock() {
@@ -274,6 +359,7 @@ void Mutex::unlock() {
     }
     first_ = next->next;
     if (!first_) last_ = nullptr;
+    next->granted = true;
     detail::Reactor::current().schedule(next->who);   // stays held: handed over
 }
 

@@ -54,9 +54,9 @@ class Loop {
     std::unique_ptr<Impl> impl_;
 };
 
-// A nursery: owns the tasks spawned into it. Cancelling it cancels all of them. join() waits for all. A Scope must be joined (or
-// never spawned into) before it is destroyed; destroying it with running tasks aborts, since their frames would be lost.
-// An exception that leaves a spawned task is logged as a bug and ends only that task.
+// A nursery: owns the tasks spawned into it. Cancelling it cancels all of them. join() waits for all. A Scope is joined (or
+// never spawned into) before it is destroyed. Only an exception may destroy one with running tasks: their frames are destroyed then,
+// wherever they wait, with what they own. An exception that leaves a spawned task is logged as a bug and ends only that task.
 class Scope {
   public:
     explicit Scope(CancelSource* parent = nullptr);
@@ -71,9 +71,10 @@ class Scope {
     CancelSource& source() { return source_; }
 
   private:
-    friend struct ScopeRunner;
+    friend struct ScopeLink;
     CancelSource source_;
     size_t running_ = 0;
+    struct ScopeLink* running_tasks_ = nullptr;
     std::coroutine_handle<> joiner_;
 };
 
@@ -129,6 +130,7 @@ class Mutex {
     friend class Guard;
     void unlock();
     struct Waiter;
+    friend struct Waiter;
     bool held_ = false;
     Waiter* first_ = nullptr;
     Waiter* last_ = nullptr;

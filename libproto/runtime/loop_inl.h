@@ -53,27 +53,35 @@ Detached run_root(Task<T> task, RootResult<T>& result) {
 // Turns the loop until `done`; aborts when nothing can ever set it.
 void turn_until(Loop& loop, const bool& done);
 
-// One job for the thread pool.
+// One job for the thread pool. Destroyed while the pool has it (only when an exception destroys its scope), it waits for the pool.
 class Work {
   public:
     bool await_ready() { return false; }
     void await_suspend(std::coroutine_handle<> who);
-    void await_resume() {}
+    void await_resume() { request_ = nullptr; }
+    Work(const Work&) = delete;
+    Work& operator=(const Work&) = delete;
 
   protected:
     Work() = default;
     ~Work() = default;
+    void abandon() {
+        if (request_) abandon_request();
+    }
 
   private:
     friend struct WorkRequest;
     virtual void run() noexcept = 0;   // on a pool thread
+    void abandon_request();
     std::coroutine_handle<> who_;
+    struct WorkRequest* request_ = nullptr;
 };
 
 template <class Fn, class R>
 class WorkOf final : public Work {
   public:
     explicit WorkOf(Fn& fn) : fn_(fn) {}
+    ~WorkOf() { abandon(); }
     R take() {
         if (exception_) std::rethrow_exception(exception_);
         if constexpr (!std::is_void_v<R>) return std::move(*value_);

@@ -148,11 +148,14 @@ void Wait::finish_now(int code) {
 }
 
 void Wait::finish_later(int code) {
-    if (waiting()) Reactor::current().schedule(take(code));
+    if (!waiting()) return;
+    later_ = take(code);
+    Reactor::current().schedule(later_);
 }
 
 void Wait::abandon() {
     if (waiting()) take(ECANCELED);
+    if (later_) Reactor::current().unschedule(std::exchange(later_, {}));
 }
 
 bool IoWait::start(std::coroutine_handle<> who, CancelSource* source) {
@@ -186,7 +189,12 @@ void IoWait::unlink() {
 }
 
 void Yield::await_suspend(std::coroutine_handle<> who) {
-    Reactor::current().post([who] { who.resume(); });
+    who_ = who;
+    Reactor::current().schedule(who);
+}
+
+Yield::~Yield() {
+    if (who_) Reactor::current().unschedule(who_);
 }
 
 // ---- descriptors
@@ -295,6 +303,14 @@ void Reactor::schedule(std::coroutine_handle<> handle) {
     start_idle();
 }
 
+void Reactor::unschedule(std::coroutine_handle<> handle) {
+    for (auto* queue : {&ready_, &resuming_}) {
+        for (auto& entry : *queue) {
+            if (entry == handle) entry = std::noop_coroutine();
+        }
+    }
+}
+
 void Reactor::post(std::function<void()> fn) {
     posted_.push_back(std::move(fn));
     start_idle();
@@ -312,15 +328,15 @@ void Reactor::start_idle() {
 
 void Reactor::drain() {
     draining_ = true;
-    std::vector<std::coroutine_handle<>> ready;
     std::vector<std::function<void()>> posted;
     for (int round = 0; round < kDrainRounds && !(ready_.empty() && posted_.empty()); ++round) {
-        ready.clear();
-        posted.clear();
-        ready.swap(ready_);
+        resuming_.swap(ready_);
         posted.swap(posted_);
-        for (auto handle : ready) handle.resume();
+        // By index: unschedule() may change entries under way.
+        for (size_t i = 0; i < resuming_.size(); ++i) std::exchange(resuming_[i], std::noop_coroutine()).resume();
+        resuming_.clear();
         for (auto& fn : posted) fn();
+        posted.clear();
     }
     draining_ = false;
     if (!ready_.empty() || !posted_.empty()) {
@@ -328,11 +344,6 @@ void Reactor::drain() {
     } else if (idle_) {
         idle_ = false;
         uv_idle_stop(idle_handle_);
-    }
-    // Keeps the two vectors' memory for the next turn.
-    if (ready_.capacity() < ready.capacity() && ready_.empty()) {
-        ready.clear();
-        ready_.swap(ready);
     }
 }
 

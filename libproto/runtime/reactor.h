@@ -67,7 +67,11 @@ class Wait : public CancelWaiter, public TimerNode {
     void finish_now(int code);
     void finish_later(int code);
     bool waiting() const { return static_cast<bool>(who_); }
-    int code() const { return code_; }
+    // For await_resume().
+    int code() {
+        later_ = {};
+        return code_;
+    }
 
   protected:
     Wait() = default;
@@ -80,6 +84,7 @@ class Wait : public CancelWaiter, public TimerNode {
     void on_timer() final { finish_now(ETIMEDOUT); }
     std::coroutine_handle<> take(int code);
     std::coroutine_handle<> who_;
+    std::coroutine_handle<> later_;   // in the ready queue
     int code_ = 0;
 };
 
@@ -94,7 +99,10 @@ class IoWait final : public Wait {
     bool await_suspend(std::coroutine_handle<P> who) {
         return start(who, who.promise().cancel);
     }
-    int await_resume() { return error_ ? error_ : code(); }
+    int await_resume() {
+        int waited = code();
+        return error_ ? error_ : waited;
+    }
 
   private:
     friend class Reactor;
@@ -109,10 +117,18 @@ class IoWait final : public Wait {
 };
 
 // co_await Yield(): lets everything else that is ready run first.
-struct Yield {
+class Yield {
+  public:
+    Yield() = default;
+    ~Yield();
+    Yield(const Yield&) = delete;
+    Yield& operator=(const Yield&) = delete;
     bool await_ready() { return false; }
     void await_suspend(std::coroutine_handle<> who);
-    void await_resume() {}
+    void await_resume() { who_ = {}; }
+
+  private:
+    std::coroutine_handle<> who_;
 };
 
 class Reactor {
@@ -125,6 +141,7 @@ class Reactor {
     static uint64_t now();   // milliseconds of CLOCK_MONOTONIC, libuv's time base
 
     void schedule(std::coroutine_handle<> handle);
+    void unschedule(std::coroutine_handle<> handle);   // its frame is being destroyed
     void post(std::function<void()> fn);
     void post_from_thread(std::function<void()> fn);
     void on_signal(int signum, std::function<void()> fn);
@@ -178,6 +195,7 @@ class Reactor {
     std::vector<TimerNode*> heap_;
     uint64_t armed_for_ = 0;   // what timer_handle_ is set to; 0: stopped
     std::vector<std::coroutine_handle<>> ready_;
+    std::vector<std::coroutine_handle<>> resuming_;   // the round of ready_ under way
     std::vector<std::function<void()>> posted_;
     std::mutex thread_mutex_;
     std::vector<std::function<void()>> from_threads_;

@@ -15,17 +15,13 @@ namespace postcot {
 namespace {
 constexpr uint32_t kInterest = EPOLLIN | EPOLLRDHUP;
 
-const char* read_text(int code) {
-    if (code == ENODATA) return "lost connection";
-    if (code == ETIMEDOUT) return "timeout";
-    return "read";
-}
 }   // namespace
 
 Stream::Impl::Impl(UniqueFd socket, std::string unread) : fd(std::move(socket)) {
     if (!unread.empty()) {
-        input = std::move(unread);
-        end = input.size();
+        make_room(unread.size());
+        std::memcpy(input.get(), unread.data(), unread.size());
+        end = unread.size();
     }
     if (!fd) {
         read_error = write_error = EBADF;
@@ -98,13 +94,24 @@ void Stream::Impl::want_writable(bool wanted) {
 void Stream::Impl::make_room(size_t want) {
     if (begin == end) begin = end = 0;
     size_t used = end - begin;
-    if (input.size() - end >= want) return;
-    if (begin > 0) {
-        std::memmove(input.data(), input.data() + begin, used);
-        begin = 0;
-        end = used;
+    if (capacity - end >= want) return;
+    size_t needed = std::max(used + want, kFirstBuffer);
+    if (needed > capacity) {
+        auto larger = std::make_unique_for_overwrite<char[]>(needed);
+        if (used) std::memcpy(larger.get(), input.get() + begin, used);
+        input = std::move(larger);
+        capacity = needed;
+    } else {
+        std::memmove(input.get(), input.get() + begin, used);
     }
-    if (input.size() - end < want) input.resize(std::max(used + want, kFirstBuffer));
+    begin = 0;
+    end = used;
+}
+
+// An idle connection keeps no buffer.
+void Stream::Impl::drop_input() {
+    input.reset();
+    capacity = begin = end = 0;
 }
 
 Stream::Impl::Outcome Stream::Impl::raw_read(char* into, size_t length, size_t& done) {
@@ -139,17 +146,15 @@ Stream::Impl::Outcome Stream::Impl::read_some() {
     size_t done = 0;
     Outcome outcome;
     if (ssl) {
-        outcome = tls_read(input.data() + end, input.size() - end, done);
+        outcome = tls_read(input.get() + end, capacity - end, done);
     } else {
-        outcome = raw_read(input.data() + end, input.size() - end, done);
+        outcome = raw_read(input.get() + end, capacity - end, done);
     }
     if (outcome == Outcome::kDone) {
         end += done;
         bytes_in += done;
     } else if (begin == end) {
-        // An idle connection keeps no buffer.
-        std::string().swap(input);
-        begin = end = 0;
+        drop_input();
     }
     return outcome;
 }
@@ -172,13 +177,11 @@ Task<Expected<void>> Stream::Impl::fill(Millis timeout) {
         if (outcome != Outcome::kAgain) co_return read_failure();
         // Whoever waits for the peer first lets the peer see what it waits for.
         pump();
-        if (begin == end && !ssl) {
-            std::string().swap(input);
-            begin = end = 0;
-        }
+        if (begin == end) drop_input();
         ReadWait wait(*this, timeout);
         int code = co_await wait;
-        if (code) co_return fail_errno(code, read_text(code));
+        if (code == ETIMEDOUT) co_return fail(ETIMEDOUT, "timeout");
+        if (code) co_return fail_errno(code, "read");
     }
 }
 
@@ -236,7 +239,8 @@ Task<Expected<void>> Stream::Impl::drain_to(size_t mark, Millis timeout) {
     while (!write_error && unsent() > mark) {
         WriteWait wait(*this, mark, timeout);
         int code = co_await wait;
-        if (code) co_return fail_errno(code, code == ETIMEDOUT ? "timeout" : "write");
+        if (code == ETIMEDOUT) co_return fail(ETIMEDOUT, "timeout");
+        if (code) co_return fail_errno(code, "write");
     }
     if (write_error) co_return write_failure();
     co_return Expected<void>();

@@ -37,8 +37,9 @@ struct Stream::Impl final : detail::IoHandler {
     Task<Expected<void>> send_file_clear(int file, uint64_t offset, uint64_t length, Millis timeout);
     Task<Expected<void>> handshake(Millis timeout);
 
-    std::string_view buffered() const { return {input.data() + begin, end - begin}; }
+    std::string_view buffered() const { return {input.get() + begin, end - begin}; }
     void make_room(size_t want);
+    void drop_input();
     size_t unsent() const { return output.size() - output_begin; }
     Millis effective(Millis given) const { return given == kNoTimeout ? default_timeout : given; }
     tl::unexpected<Error> read_failure() const;
@@ -100,7 +101,8 @@ struct Stream::Impl final : detail::IoHandler {
     };
 
     UniqueFd fd;
-    std::string input;   // its size is the buffer's capacity
+    std::unique_ptr<char[]> input;   // not initialised: only [begin, end) means anything
+    size_t capacity = 0;
     size_t begin = 0, end = 0;
     std::string output;
     size_t output_begin = 0;

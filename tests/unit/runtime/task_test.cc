@@ -99,6 +99,67 @@ TEST_CASE("an exception in a spawned task ends only that task") {
     CHECK(slept == 0);
 }
 
+TEST_CASE("an exception that tears down a scope takes its running tasks with it, and the loop goes on") {
+    Loop loop;
+    int ended = 0, freed = 0;
+    struct Owned {
+        int& count;
+        ~Owned() { ++count; }
+    };
+    Mutex mutex;
+    Event event;
+    auto session = [&]() -> Task<void> {
+        Scope inner;
+        auto sleeper = [&]() -> Task<void> {
+            Owned owned{freed};
+            co_await sleep_for(60s);
+            ++ended;
+        };
+        auto worker = [&]() -> Task<void> {
+            Owned owned{freed};
+            co_await blocking([] { usleep(20000); });
+            ++ended;
+        };
+        auto locker = [&]() -> Task<void> {
+            Owned owned{freed};
+            auto guard = co_await mutex.lock();
+            co_await sleep_for(60s);
+            ++ended;
+        };
+        auto woken = [&]() -> Task<void> {
+            Owned owned{freed};
+            co_await event.wait();
+            ++ended;
+        };
+        auto nested = [&]() -> Task<void> {
+            Owned owned{freed};
+            Scope more;
+            more.spawn(sleeper());
+            co_await more.join();
+            ++ended;
+        };
+        inner.spawn(sleeper());
+        inner.spawn(worker());
+        inner.spawn(locker());
+        inner.spawn(locker());
+        inner.spawn(woken());
+        inner.spawn(nested());
+        co_await sleep_for(1ms);
+        event.set();   // woken() is in the ready queue now
+        throw std::runtime_error("bug in a session");
+    };
+    auto body = [&]() -> Task<void> {
+        Scope sessions;
+        sessions.spawn(session());
+        co_await sessions.join();
+        auto guard = co_await mutex.lock();
+        co_await sleep_for(30ms);
+    };
+    loop.run_until_complete(body());
+    CHECK(ended == 0);
+    CHECK(freed == 7);
+}
+
 TEST_CASE("a task spawned into a cancelled scope does not wait") {
     Loop loop;
     int code = -1;

@@ -117,7 +117,8 @@ std::string current_boot_id() {
     return id;
 }
 
-Expected<std::unique_ptr<Index>> Index::open(const std::string& directory, uint64_t map_size, const std::string& boot_id) {
+Expected<std::unique_ptr<Index>> Index::open(const std::string& directory, uint64_t map_size,
+                                             const std::string& boot_id) {
     std::string boot = std::string(kLayout) + " " + boot_id;
     for (int attempt = 0;; ++attempt) {
         if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno(errno, "create " + directory);
@@ -129,6 +130,7 @@ Expected<std::unique_ptr<Index>> Index::open(const std::string& directory, uint6
         bool usable = rc == 0;
         MDB_txn* txn = nullptr;
         Position checkpoint;
+        uint64_t numbers = 0;
         if (usable) {
             rc = mdb_txn_begin(impl->env, nullptr, 0, &txn);
             auto table = [&](const char* name, MDB_dbi* dbi) {
@@ -153,9 +155,10 @@ Expected<std::unique_ptr<Index>> Index::open(const std::string& directory, uint6
                 usable = false;
             }
             key = value_of("checkpoint");
-            if (usable && mdb_get(txn, impl->meta, &key, &data) == 0 && data.mv_size == 16) {
+            if (usable && mdb_get(txn, impl->meta, &key, &data) == 0 && data.mv_size == 24) {
                 checkpoint.segment = static_cast<uint32_t>(from_be64(text_of(data).substr(0, 8)));
-                checkpoint.offset = from_be64(text_of(data).substr(8));
+                checkpoint.offset = from_be64(text_of(data).substr(8, 8));
+                numbers = from_be64(text_of(data).substr(16));
             }
         }
         if (usable) {
@@ -168,6 +171,7 @@ Expected<std::unique_ptr<Index>> Index::open(const std::string& directory, uint6
             auto index = std::unique_ptr<Index>(new Index);
             index->impl_ = std::move(impl);
             index->checkpoint_ = checkpoint;
+            index->numbers_ = numbers;
             return index;
         }
         if (attempt > 0) return fail(EIO, std::string("queue index ") + directory + ": " + mdb_strerror(rc));
@@ -253,11 +257,11 @@ void Index::Batch::erase(const std::string& id) {
     check(mdb_del(txn_, index_.impl_->message, &key, nullptr));
 }
 
-void Index::Batch::set_checkpoint(Position position) {
+void Index::Batch::set_checkpoint(Position position, uint64_t numbers) {
     if (error_) return;
     checkpoint_ = position;
     MDB_val key = value_of("checkpoint");
-    std::string bytes = be64(position.segment) + be64(position.offset);
+    std::string bytes = be64(position.segment) + be64(position.offset) + be64(numbers);
     MDB_val data = value_of(bytes);
     check(mdb_put(txn_, index_.impl_->meta, &key, &data, 0));
 }
@@ -338,18 +342,19 @@ std::vector<std::string> Index::site(std::string_view domain, size_t limit) cons
 std::vector<Index::Entry> Index::list(const std::string& after, size_t limit) const {
     std::vector<Entry> out;
     ReadTxn txn(impl_->env);
-    walk(txn.get(), impl_->message, after.empty() ? after : after + '\0', [&](std::string_view key, std::string_view data) {
-        if (out.size() >= limit) return false;
-        Entry entry;
-        entry.message = parse(data);
-        MDB_val k = value_of(key);
-        MDB_val ignored{};
-        entry.place = mdb_get(txn.get(), impl_->hold, &k, &ignored) == 0     ? Place::kHold
-                      : mdb_get(txn.get(), impl_->active, &k, &ignored) == 0 ? Place::kActive
-                                                                             : Place::kDue;
-        out.push_back(std::move(entry));
-        return true;
-    });
+    walk(txn.get(), impl_->message, after.empty() ? after : after + '\0',
+         [&](std::string_view key, std::string_view data) {
+             if (out.size() >= limit) return false;
+             Entry entry;
+             entry.message = parse(data);
+             MDB_val k = value_of(key);
+             MDB_val ignored{};
+             entry.place = mdb_get(txn.get(), impl_->hold, &k, &ignored) == 0     ? Place::kHold
+                           : mdb_get(txn.get(), impl_->active, &k, &ignored) == 0 ? Place::kActive
+                                                                                  : Place::kDue;
+             out.push_back(std::move(entry));
+             return true;
+         });
     return out;
 }
 

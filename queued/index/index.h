@@ -30,10 +30,13 @@ class Index {
     ~Index();
 
     // Opens or makes the environment in `directory`. It is emptied first when it belongs to another boot of the host or another layout.
-    static Expected<std::unique_ptr<Index>> open(const std::string& directory, uint64_t map_size, const std::string& boot_id);
+    static Expected<std::unique_ptr<Index>> open(const std::string& directory, uint64_t map_size,
+                                                 const std::string& boot_id);
 
     // The journal is reflected up to here.
     Position checkpoint() const { return checkpoint_; }
+    // Queue-id numbers below this had been given away at the checkpoint.
+    uint64_t numbers() const { return numbers_; }
 
     enum class Place { kDue, kActive, kHold };
 
@@ -49,7 +52,7 @@ class Index {
         // Moves an id between the due, active and hold tables only.
         void move(const std::string& id, Place place, int64_t next_attempt);
         std::optional<StoredMessage> get(const std::string& id);
-        void set_checkpoint(Position position);
+        void set_checkpoint(Position position, uint64_t numbers);
         Expected<void> commit();
 
       private:
@@ -85,6 +88,7 @@ class Index {
     struct Impl;
     std::unique_ptr<Impl> impl_;
     Position checkpoint_;
+    uint64_t numbers_ = 0;
 };
 
 std::string current_boot_id();

@@ -13,7 +13,9 @@ constexpr uint64_t kNumbersAtOnce = 1 << 16;
 constexpr size_t kReplayBatch = 20000;
 
 // Where a message's text lies once its record is at `record`.
-Position text_position(Position record, uint64_t text_offset) { return Position{record.segment, record.offset + text_offset}; }
+Position text_position(Position record, uint64_t text_offset) {
+    return Position{record.segment, record.offset + text_offset};
+}
 
 }   // namespace
 
@@ -41,7 +43,8 @@ Expected<void> Store::open() {
         if (auto synced = files_.sync_dir(options_.directory); !synced) return synced;
     }
     std::string boot = options_.boot_id.empty() ? current_boot_id() : options_.boot_id;
-    auto index = Index::open(options_.directory + "/index", options_.index_map_size, boot);
+    std::string where = options_.index_directory.empty() ? options_.directory + "/index" : options_.index_directory;
+    auto index = Index::open(where, options_.index_map_size, boot);
     if (!index) return fail(index.error());
     index_ = std::move(*index);
     if (auto replayed = replay(); !replayed) return replayed;
@@ -58,13 +61,17 @@ Expected<void> Store::replay() {
     auto batch = std::make_unique<Index::Batch>(*index_);
     size_t in_batch = 0;
     Position last = index_->checkpoint();
+    high_water_ = std::max(high_water_, index_->numbers());
     Expected<void> failure;
     std::vector<Op> ops;
-    auto place_of = [](const StoredMessage& message) { return message.hold ? Index::Place::kHold : Index::Place::kDue; };
+    auto place_of = [](const StoredMessage& message) {
+        return message.hold ? Index::Place::kHold : Index::Place::kDue;
+    };
     auto visit = [&](Position at, std::string_view payload) {
         if (!failure) return;
         if (!decode_record(payload, ops)) {
-            log::warning("queue journal {}: record at {} is not understood", journal_.segment_path(at.segment), at.offset);
+            log::warning("queue journal {}: record at {} is not understood", journal_.segment_path(at.segment),
+                         at.offset);
             return;
         }
         for (auto& op : ops) {
@@ -84,7 +91,7 @@ Expected<void> Store::replay() {
         }
         last = Position{at.segment, at.offset + payload.size()};
         if (++in_batch >= kReplayBatch) {
-            batch->set_checkpoint(last);
+            batch->set_checkpoint(last, high_water_);
             failure = batch->commit();
             batch = std::make_unique<Index::Batch>(*index_);
             in_batch = 0;
@@ -92,7 +99,7 @@ Expected<void> Store::replay() {
     };
     if (auto replayed = journal_.replay(index_->checkpoint(), visit); !replayed) return replayed;
     if (!failure) return failure;
-    batch->set_checkpoint(journal_.end());
+    batch->set_checkpoint(journal_.end(), high_water_);
     if (auto committed = batch->commit(); !committed) return committed;
     batch.reset();
 
@@ -106,14 +113,6 @@ Expected<void> Store::replay() {
             if (message) again.put(*message, place_of(*message));
         }
         if (auto committed = again.commit(); !committed) return committed;
-    }
-    // The preamble of the newest segment may lie before the checkpoint.
-    if (high_water_ == 0x1000 && journal_.segment_count() > 0) {
-        auto numbers = [&](Position, std::string_view payload) {
-            if (payload.size() != 9 || !decode_record(payload, ops)) return;
-            if (auto* op = std::get_if<OpNumbers>(&ops.front())) high_water_ = std::max(high_water_, op->high_water);
-        };
-        if (auto replayed = journal_.replay(Position{journal_.end().segment, 0}, numbers); !replayed) return replayed;
     }
     next_number_ = high_water_;
     commits_.set_applied(journal_.end());
@@ -143,7 +142,9 @@ void Store::count(const StoredMessage& message, int sign) {
 
 std::vector<std::string> Store::due(int64_t now, size_t limit) const { return index_->due(now, limit); }
 
-std::vector<std::string> Store::site(std::string_view domain, size_t limit) const { return index_->site(domain, limit); }
+std::vector<std::string> Store::site(std::string_view domain, size_t limit) const {
+    return index_->site(domain, limit);
+}
 
 std::optional<StoredMessage> Store::find(const std::string& id) const {
     if (erased_.count(id)) return std::nullopt;
@@ -200,9 +201,7 @@ size_t Store::make_all_due(int64_t when) {
     }
 }
 
-void Store::put_back(const StoredMessage& message) {
-    put_back_[message.id] = message;
-}
+void Store::put_back(const StoredMessage& message) { put_back_[message.id] = message; }
 
 void Store::accept(StoredMessage message, std::string_view text, std::vector<std::shared_ptr<File>> files,
                    std::function<void(Expected<StoredMessage>)> done) {
@@ -330,11 +329,12 @@ uint64_t Store::take_numbers(uint32_t count) {
 
 Expected<void> Store::flush_index(const std::vector<const StoredMessage*>* active) {
     Index::Batch batch(*index_);
-    for (const auto& [id, message] : put_back_) batch.put(message, message.hold ? Index::Place::kHold : Index::Place::kDue);
+    for (const auto& [id, message] : put_back_)
+        batch.put(message, message.hold ? Index::Place::kHold : Index::Place::kDue);
     for (const auto& id : erased_) batch.erase(id);
     if (active) {
         for (const auto* message : *active) batch.put(*message, Index::Place::kActive);
-        batch.set_checkpoint(commits_.applied());
+        batch.set_checkpoint(commits_.applied(), high_water_);
     }
     auto committed = batch.commit();
     if (!committed) return committed;
@@ -352,8 +352,8 @@ uint64_t Store::journal_since_checkpoint() const {
 
 // Between writes. Only what lies before the checkpoint may go: the index does not need it, and a whole replay has nothing to find there.
 void Store::remove_dead_segments() {
-    while (journal_.segment_count() > 1 && journal_.oldest() != journal_.end().segment && !living_.count(journal_.oldest()) &&
-           journal_.oldest() < index_->checkpoint().segment) {
+    while (journal_.segment_count() > 1 && journal_.oldest() != journal_.end().segment &&
+           !living_.count(journal_.oldest()) && journal_.oldest() < index_->checkpoint().segment) {
         uint32_t number = journal_.oldest();
         if (auto removed = journal_.remove_oldest(); !removed) {
             log::warning("queue journal: {}", removed.error().text);

@@ -28,8 +28,9 @@ namespace postcot::queued {
 struct StoreOptions {
     std::string directory;   // queue_directory
     uint64_t segment_size = Journal::kDefaultSegmentSize;
+    std::string index_directory;   // empty: <directory>/index
     uint64_t index_map_size = uint64_t{64} << 30;
-    std::string boot_id;     // empty: the host's
+    std::string boot_id;   // empty: the host's
 };
 
 class Store {
@@ -66,7 +67,8 @@ class Store {
         std::vector<std::shared_ptr<File>> files;
     };
     // `finished`: that message is forgotten with it, and its large file afterwards.
-    void record(std::vector<Op> ops, std::vector<Extra> extra, bool durable, std::function<void(Expected<std::vector<StoredMessage>>)> done,
+    void record(std::vector<Op> ops, std::vector<Extra> extra, bool durable,
+                std::function<void(Expected<std::vector<StoredMessage>>)> done,
                 const StoredMessage* finished = nullptr);
     void remove(const StoredMessage& message) { record({}, {}, false, nullptr, &message); }
 
@@ -113,12 +115,12 @@ class Store {
     JournalReader reader_;
     GroupCommit commits_;
     std::unique_ptr<Index> index_;
-    std::map<uint32_t, int64_t> living_;      // messages whose text lies in a segment
+    std::map<uint32_t, int64_t> living_;   // messages whose text lies in a segment
     uint64_t living_bytes_ = 0;
     std::unordered_map<std::string, StoredMessage> put_back_;
     std::unordered_set<std::string> erased_;
     std::unordered_set<std::string> picked_up_;
-    std::unordered_set<std::string> opening_;          // large files that no accepted message owns yet
+    std::unordered_set<std::string> opening_;   // large files that no accepted message owns yet
     uint64_t next_number_ = 0x1000;
     uint64_t high_water_ = 0x1000;
     bool reclaiming_ = false;

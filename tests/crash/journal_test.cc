@@ -1,0 +1,257 @@
+// The queue on a disk that stops at every possible operation: each acknowledged message is there afterwards, whole and once, and what was
+// finished does not come back after kill -9.
+#include <unistd.h>
+
+#include <filesystem>
+#include <map>
+#include <set>
+
+#include "libproto/runtime/loop.h"
+#include "queued/store/store.h"
+#include "tests/crash/sim_files.h"
+#include "tests/unit/catch.h"
+
+using namespace postcot;
+using namespace postcot::queued;
+
+namespace {
+
+constexpr uint64_t kSmallSegment = 1500;   // several segments in a short story
+
+StoreOptions options_for(const std::string& index, const std::string& boot) {
+    StoreOptions options;
+    options.directory = "/queue";
+    options.segment_size = kSmallSegment;
+    options.index_directory = index;
+    options.index_map_size = 1 << 20;
+    options.boot_id = boot;
+    return options;
+}
+
+struct Truth {
+    std::map<std::string, std::string> acknowledged;   // id -> text
+    std::set<std::string> leaving;                     // removal was asked for
+    std::set<std::string> gone;                        // ... and the journal has it (no power loss)
+    std::map<std::string, RecipientStatus> first;      // durable results of recipient 0
+};
+
+std::string text_of(const std::string& id, size_t size) {
+    std::string text = "Subject: " + id + "\n\n";
+    while (text.size() < size) text += id + "\n";
+    return text;
+}
+
+StoredMessage message_of(const std::string& id) {
+    StoredMessage message;
+    message.id = id;
+    message.envelope.sender = "a@example.com";
+    for (const char* to : {"b@example.com", "c@example.com"}) {
+        Recipient recipient;
+        recipient.address = to;
+        message.envelope.recipients.push_back(recipient);
+        message.states.emplace_back();
+    }
+    return message;
+}
+
+// Writes what waits, as GroupCommit does on a running loop.
+void settle(Store& store) {
+    Loop loop;
+    store.commits().stop();
+    loop.run_until_complete(store.commits().run());
+}
+
+void accept(Store& store, Truth& truth, std::map<std::string, StoredMessage>& live, const std::string& id,
+            size_t size) {
+    std::string text = text_of(id, size);
+    store.accept(message_of(id), text, {}, [&truth, &live, id, text](Expected<StoredMessage> done) {
+        if (!done) return;
+        truth.acknowledged[id] = text;
+        live[id] = *done;
+    });
+}
+
+void accept_large(Store& store, Truth& truth, std::map<std::string, StoredMessage>& live, const std::string& id) {
+    std::string text = text_of(id, 3000);
+    auto file = store.create_large(id);
+    if (!file) return;
+    std::shared_ptr<File> shared = std::move(*file);
+    if (!shared->append(text)) return;
+    auto message = message_of(id);
+    message.large = true;
+    message.large_length = text.size();
+    store.accept(std::move(message), "", {shared}, [&truth, &live, id, text](Expected<StoredMessage> done) {
+        if (!done) return;
+        truth.acknowledged[id] = text;
+        live[id] = *done;
+    });
+}
+
+void remove(Store& store, Truth& truth, std::map<std::string, StoredMessage>& live, const std::string& id) {
+    auto found = live.find(id);
+    if (found == live.end()) return;
+    truth.leaving.insert(id);
+    StoredMessage message = found->second;
+    live.erase(found);
+    store.record(
+        {}, {}, false,
+        [&truth, id](Expected<std::vector<StoredMessage>> done) {
+            if (done) truth.gone.insert(id);
+        },
+        &message);
+}
+
+void checkpoint(Store& store, std::map<std::string, StoredMessage>& live) {
+    std::vector<const StoredMessage*> all;
+    for (auto& [id, message] : live) all.push_back(&message);
+    (void)store.flush_index(&all);
+}
+
+// A story with groups, rotation, results, removals, a large file, a checkpoint, segments that die and one that is copied forward.
+void story(SimFiles& disk, const std::string& index, Truth& truth) {
+    Store store(disk, options_for(index, "boot"));
+    if (!store.open()) return;
+    std::map<std::string, StoredMessage> live;
+    auto active = [&](const std::string& id) -> StoredMessage* {
+        auto found = live.find(id);
+        return found == live.end() ? nullptr : &found->second;
+    };
+    store.take_numbers(10);
+    accept(store, truth, live, "AAAAA1", 200);
+    settle(store);
+    accept(store, truth, live, "AAAAA2", 400);
+    accept(store, truth, live, "AAAAA3", 700);
+    accept_large(store, truth, live, "AAAAA4");
+    settle(store);
+    if (live.count("AAAAA1")) {
+        OpResult op{"AAAAA1", 0, {}};
+        op.state.status = RecipientStatus::kDone;
+        store.record({op}, {}, true, [&truth](Expected<std::vector<StoredMessage>> done) {
+            if (done) truth.first["AAAAA1"] = RecipientStatus::kDone;
+        });
+        queued::apply(op, live["AAAAA1"]);
+    }
+    remove(store, truth, live, "AAAAA2");
+    accept(store, truth, live, "AAAAA5", 900);
+    settle(store);
+    checkpoint(store, live);
+    remove(store, truth, live, "AAAAA3");
+    remove(store, truth, live, "AAAAA4");
+    for (int i = 0; i < 4; ++i) {
+        std::string id = "BBBBB" + std::to_string(i);
+        accept(store, truth, live, id, 1200);
+        settle(store);
+        if (i < 3) remove(store, truth, live, id);
+    }
+    settle(store);
+    checkpoint(store, live);
+    store.reclaim(active);   // AAAAA1 is all that lives in the oldest segment
+    settle(store);
+    checkpoint(store, live);
+    store.commits().request_pause();
+    settle(store);
+    accept(store, truth, live, "CCCCC1", 100);
+    settle(store);
+}
+
+std::string whole_text(Store& store, const StoredMessage& message) {
+    auto head = store.read_head(message);
+    if (!head) return "<" + head.error().text + ">";
+    if (!message.large) return *head;
+    auto file = store.open_large(message);
+    if (!file) return "<" + file.error().text + ">";
+    std::string text(message.large_length, '\0');
+    auto n = (*file)->read_at(text.data(), text.size(), message.large_offset);
+    return n && *n == text.size() ? *head + text : "<short>";
+}
+
+void verify(SimFiles& disk, const std::string& index, const std::string& boot, const Truth& truth, bool power_lost) {
+    Store store(disk, options_for(index, boot));
+    auto opened = store.open();
+    REQUIRE(opened);
+    std::map<std::string, StoredMessage> found;
+    for (auto& entry : store.list("", 1000)) {
+        CHECK(found.count(entry.message.id) == 0);
+        found[entry.message.id] = entry.message;
+    }
+    for (const auto& [id, text] : truth.acknowledged) {
+        INFO(id);
+        bool there = found.count(id) != 0;
+        if (!truth.leaving.count(id)) {
+            REQUIRE(there);
+            CHECK(whole_text(store, found[id]) == text);
+        }
+        if (!power_lost && truth.gone.count(id)) CHECK_FALSE(there);
+    }
+    for (const auto& [id, status] : truth.first) {
+        if (found.count(id)) CHECK(found[id].states[0].status == status);
+    }
+    // Numbers are never given twice.
+    if (!truth.acknowledged.empty()) CHECK(store.take_numbers(1) >= 0x1000 + 10);
+}
+
+}   // namespace
+
+TEST_CASE("a message that was acknowledged survives a crash at any point, once") {
+    namespace fs = std::filesystem;
+    fs::path base = fs::temp_directory_path() / ("crash-journal-" + std::to_string(::getpid()));
+    fs::remove_all(base);
+    fs::create_directories(base);
+    Truth truth;
+    int run = 0;
+    auto prepare = [&](SimFiles& disk) {
+        REQUIRE(disk.mkdir("/queue"));
+        disk.sync_everything();
+    };
+    auto work = [&](SimFiles& disk) {
+        truth = Truth{};
+        fs::path index = base / "index";
+        fs::remove_all(index);
+        ++run;
+        story(disk, index.string(), truth);
+    };
+    auto check = [&](SimFiles& survivor, uint64_t operations, Loss loss) {
+        INFO("after " << operations << " operations, loss " << static_cast<int>(loss));
+        fs::path copy = base / "survivor";
+        fs::remove_all(copy);
+        if (loss == Loss::kNothing && fs::exists(base / "index")) {
+            fs::copy(base / "index", copy, fs::copy_options::recursive);
+            verify(survivor, copy.string(), "boot", truth, false);   // kill -9: the index is as it was left
+        } else {
+            verify(survivor, copy.string(), "next boot", truth, true);
+        }
+    };
+    uint64_t disks = for_each_crash(prepare, work, check, 2);
+    CHECK(disks > 100);
+    CHECK(truth.acknowledged.size() == 10);   // the last run was not stopped
+    fs::remove_all(base);
+}
+
+TEST_CASE("a torn record ends a segment and hides nothing that was whole") {
+    SimFiles disk;
+    Journal journal(disk, "/journal", 1 << 20);
+    REQUIRE(journal.open());
+    std::vector<Position> at;
+    REQUIRE(journal.write({"first", "second"}, true, at));
+    auto file = disk.open(journal.segment_path(at[0].segment), Open::kReadWrite);
+    REQUIRE(file);
+    std::string whole(static_cast<size_t>((*file)->size().value()), '\0');
+    REQUIRE((*file)->read_at(whole.data(), whole.size(), 0));
+    for (size_t cut = 0; cut < whole.size(); ++cut) {
+        SimFiles other;
+        REQUIRE(other.mkdir("/journal"));
+        auto copy = other.open("/journal/00000001.seg", Open::kCreateNew);
+        std::string damaged = whole.substr(0, cut);
+        if (cut % 3 == 0) damaged += std::string(64, '\xFF');
+        REQUIRE((*copy)->append(damaged));
+        Journal replayed(other, "/journal", 1 << 20);
+        REQUIRE(replayed.open());
+        std::vector<std::string> seen;
+        REQUIRE(replayed.replay({}, [&](Position, std::string_view payload) { seen.emplace_back(payload); }));
+        size_t first_end = Journal::kSegmentHeader + Journal::kRecordHeader + 5;
+        CHECK(seen.size() == (cut >= first_end ? 1 : 0));
+        std::vector<Position> again;
+        REQUIRE(replayed.write({"third"}, true, again));   // goes on in a segment of its own
+        CHECK(again[0].segment == 2);
+    }
+}

@@ -1,5 +1,6 @@
 #include "libmaildir/store.h"
 
+#include <filesystem>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,7 +24,7 @@ struct Box {
         char name[] = "/tmp/postcot-maildir-XXXXXX";
         home = ::mkdtemp(name);
     }
-    ~Box() { std::system(("rm -rf " + home).c_str()); }
+    ~Box() { std::filesystem::remove_all(home); }
     std::unique_ptr<MailStore> open(const std::string& location = "maildir:~/Maildir") {
         StoreOptions options;
         options.user = "u";
@@ -216,7 +217,7 @@ TEST_CASE("maildir: the index may go at any time: UIDs, UIDVALIDITY, flags and k
         REQUIRE(*(*m)->expunge(nullptr) == 1);
     }
     store.reset();
-    std::system(("rm -rf " + box.home + "/Maildir/postcot.index").c_str());
+    std::filesystem::remove_all(box.home + "/Maildir/postcot.index");
     store = box.open();
     auto m = store->select("INBOX", Access::kReadWrite);
     CHECK((*m)->uid_validity() == validity);

@@ -67,7 +67,7 @@ Expected<bool> FetchWriter::fill(maildir::Mailbox& mailbox, std::string& out, si
             begin_message(mailbox, out);
         }
         if (item_ == items_.size()) {
-            end_message(mailbox, out);
+            end_message(out);
             continue;
         }
         const imap::FetchItem& item = items_[item_];
@@ -96,15 +96,13 @@ void FetchWriter::begin_message(maildir::Mailbox& mailbox, std::string& out) {
     item_ = 0;
     first_item_ = true;
     out += "* ";
-    imap::append_number(out, messages_[next_].value);
-    out += " FETCH (";
-}
-
-void FetchWriter::end_message(maildir::Mailbox& mailbox, std::string& out) {
     maildir::SeqNum seq = messages_[next_];
+    imap::append_number(out, seq.value);
+    out += " FETCH (";
     if (!flags_asked_ && std::binary_search(newly_seen_.begin(), newly_seen_.end(), seq)) {
         maildir::Message message = mailbox.at(seq);
-        out += " FLAGS ";
+        first_item_ = false;
+        out += "FLAGS ";
         append_flags(out, message.flags(), message.recent(), mailbox.keywords());
         if (condstore_) {
             out += " MODSEQ (";
@@ -112,6 +110,9 @@ void FetchWriter::end_message(maildir::Mailbox& mailbox, std::string& out) {
             out += ')';
         }
     }
+}
+
+void FetchWriter::end_message(std::string& out) {
     out += ")\r\n";
     in_message_ = false;
     ++next_;
@@ -181,7 +182,7 @@ Expected<void> FetchWriter::open_section(maildir::Mailbox& mailbox, const imap::
     if (!content) return fail(content.error());
     out += item.label;
     if (!*content) {
-        out += " NIL";
+        out += " {0}\r\n";   // as Dovecot: an empty string
         return {};
     }
     uint64_t size = (*content)->size();

@@ -27,7 +27,7 @@ class FetchWriter {
 
   private:
     void begin_message(maildir::Mailbox& mailbox, std::string& out);
-    void end_message(maildir::Mailbox& mailbox, std::string& out);
+    void end_message(std::string& out);
     void mark_seen(maildir::Mailbox& mailbox);
     Expected<void> write_item(maildir::Mailbox& mailbox, const imap::FetchItem& item, std::string& out);
     Expected<void> open_section(maildir::Mailbox& mailbox, const imap::FetchItem& item, std::string& out);

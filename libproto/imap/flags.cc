@@ -19,8 +19,7 @@ Expected<void> add(FlagList& list, const std::string& flag) {
         list.seen = true;
     else if (flag == "\\Draft")
         list.draft = true;
-    else if (flag == "\\Recent")
-        list.recent = true;
+    // \Recent too: RFC 3501 §2.3.2, a client cannot change it.
     else if (flag.starts_with('\\'))
         return fail(0, "Invalid system flag " + flag);
     else if (list.keywords.size() == kMaxFlags)

@@ -12,7 +12,6 @@ namespace postcot::imap {
 
 struct FlagList {
     bool answered = false, flagged = false, deleted = false, seen = false, draft = false;
-    bool recent = false;                 // RFC 3501 §6.4.6: a client cannot change it
     std::vector<std::string> keywords;   // as written, without doubles (case-insensitive)
     bool operator==(const FlagList&) const = default;
 };

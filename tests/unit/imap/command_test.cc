@@ -109,7 +109,7 @@ TEST_CASE("RFC 3501 6.4.6: STORE with and without parentheses, .SILENT, UNCHANGE
     CHECK(store.how == Store::How::kAdd);
     CHECK(parsed<Store>("a UID STORE 1 -FLAGS.SILENT \\Seen \\Flagged").flags.flagged);
     CHECK(parsed<Store>("a STORE 1 (UNCHANGEDSINCE 5) FLAGS ()").unchanged_since == 5u);
-    all_bad({"a STORE 1 FLAGS", "a STORE 1 FLAGZ ()", "a STORE 1 FLAGS (\\Foo)", "a STORE 1 FLAGS (a",
+    all_bad({"a STORE 1 FLAGS", "a STORE 1 FLAGZ ()", "a STORE 1 FLAGS (\\Foo)", "a STORE 1 FLAGS (\\Recent)", "a STORE 1 FLAGS (a",
              "a STORE 1 FLAGS ())"});
 }
 

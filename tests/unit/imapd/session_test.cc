@@ -65,8 +65,8 @@ TEST_CASE("RFC 3501 6.4.5: sections, partials; a body that is not peeked at beco
         "c FETCH 1 BODY[]<100.5>\r\nd UID FETCH 1:* (ENVELOPE BODY BODYSTRUCTURE)\r\ne FETCH 1 BODY.PEEK[7]\r\n"
         "f FETCH 2 FLAGS\r\ng FETCH 1 RFC822.HEADER\r\nh FETCH 1 BODY.PEEK[]<5000.1>\r\n");
     answers(out, {"BODY[HEADER.FIELDS (SUBJECT)] {18}\r\nSubject: hello\r\n\r\n BODY[TEXT]<1> {2}\r\nod)\r\n",
-                  "* 1 FETCH (BODY[]<100> {5}\r\n", " FLAGS (\\Seen",
-                  "* 1 FETCH (UID 1 ENVELOPE (\"Mon, 7 Feb 1994 21:52:25 -0800\" \"hello\" ((", "e OK ", "BODY[7] NIL",
+                  "* 1 FETCH (FLAGS (\\Seen", " BODY[]<100> {5}\r\n",
+                  "* 1 FETCH (UID 1 ENVELOPE (\"Mon, 7 Feb 1994 21:52:25 -0800\" \"hello\" ((", "e OK ", "BODY[7] {0}",
                   "f BAD ", "BODY[]<5000> {0}\r\n)"});
 }
 

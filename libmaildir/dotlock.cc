@@ -23,7 +23,7 @@ const std::string& host_name() {
 }
 
 // Whether the holder cannot be alive any more.
-bool is_stale(Files& files, const std::string& lock) {
+bool is_stale(Files& files, const std::string& lock, std::chrono::seconds after) {
     auto status = files.stat(lock);
     if (!status) return false;
     auto content = read_file(files, lock, 1024);
@@ -34,7 +34,7 @@ bool is_stale(Files& files, const std::string& lock) {
             if (pid > 0 && ::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH) return true;
         }
     }
-    return std::time(nullptr) - status->st_mtime > 120;
+    return std::time(nullptr) - status->st_mtime > after.count();
 }
 
 }   // namespace
@@ -51,7 +51,8 @@ DotLock& DotLock::operator=(DotLock&& other) noexcept {
     return *this;
 }
 
-Expected<DotLock> DotLock::acquire(Files& files, const std::string& path, std::chrono::milliseconds timeout) {
+Expected<DotLock> DotLock::acquire(Files& files, const std::string& path, std::chrono::milliseconds timeout,
+                                   std::chrono::seconds stale_after) {
     std::string lock = path + ".lock";
     auto deadline = std::chrono::steady_clock::now() + timeout;
     auto pause = std::chrono::microseconds(200);
@@ -66,7 +67,7 @@ Expected<DotLock> DotLock::acquire(Files& files, const std::string& path, std::c
             return held;
         }
         if (file.error().code != EEXIST) return fail(file.error());
-        if (is_stale(files, lock)) {
+        if (is_stale(files, lock, stale_after)) {
             (void)files.unlink(lock);
             continue;
         }

@@ -16,9 +16,10 @@ class DotLock {
     DotLock& operator=(DotLock&& other) noexcept;
     ~DotLock() { release(); }
 
-    // Waits; a lock of a dead process on this host, or one not touched for two minutes, is taken over. EAGAIN (INUSE) on timeout.
+    // Waits; a lock of a dead process on this host, or one older than `stale_after`, is taken over. EAGAIN (INUSE) on timeout.
     static Expected<DotLock> acquire(Files& files, const std::string& path,
-                                     std::chrono::milliseconds timeout = std::chrono::seconds(120));
+                                     std::chrono::milliseconds timeout = std::chrono::seconds(120),
+                                     std::chrono::seconds stale_after = std::chrono::seconds(120));
     void release();
     explicit operator bool() const { return files_ != nullptr; }
     // Writes the lock file's own content and renames it over `path` (how Dovecot replaces a locked file); the lock ends.

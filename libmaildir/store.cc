@@ -96,6 +96,13 @@ class Store final : public MailStore, public FolderSource {
     Expected<FolderStatus> status(const std::string& name, bool want_size) override;
     Expected<std::unique_ptr<Mailbox>> select(const std::string& name, Access access) override;
     Expected<std::unique_ptr<Append>> append(const std::string& name) override;
+    Expected<std::shared_ptr<void>> lock_pop3_session() override {
+        // Dovecot's name. A session may be idle for ten minutes before it ends.
+        auto held = DotLock::acquire(files_, locations_[inbox_space_].control + "/dovecot-pop3-session",
+                                     std::chrono::seconds(1), std::chrono::seconds(900));
+        if (!held) return fail(held.error());
+        return std::make_shared<DotLock>(std::move(*held));
+    }
     void trim() override {
         for (auto it = open_.begin(); it != open_.end();) {
             it->second->flush_cache();

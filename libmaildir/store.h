@@ -225,6 +225,9 @@ class MailStore {
     virtual Expected<std::unique_ptr<Mailbox>> select(const std::string& name, Access access) = 0;
     virtual Expected<std::unique_ptr<Append>> append(const std::string& name) = 0;
 
+    // pop3_lock_session: keeps other POP3 sessions of this user out until the result is destroyed. INUSE when another has it.
+    virtual Expected<std::shared_ptr<void>> lock_pop3_session() = 0;
+
     // Drops in-memory state of folders that no Mailbox shows, and writes the cache: call when a session idles.
     virtual void trim() = 0;
 };

@@ -221,8 +221,6 @@ struct Generation {
 
 int worker_main(const Generation& generation, ClientCounters& counters, int index) {
     signal(SIGPIPE, SIG_IGN);
-    // Name lookups wait on this pool and nothing else does: room for slow ones (libuv reads this when the pool first starts).
-    setenv("UV_THREADPOOL_SIZE", "32", 0);
     Worker worker(generation.configuration, counters, index);
     auto opened = worker.open(generation.endpoints);
     if (!opened) log::die(opened.error().text);

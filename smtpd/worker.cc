@@ -85,6 +85,8 @@ Worker::Worker(const Configuration& configuration, ClientCounters& counters, int
 Worker::~Worker() = default;
 
 Expected<void> Worker::open(const std::vector<Endpoint>& endpoints) {
+    auto names = names_.open();
+    if (!names) return names;
     const auto& main = configuration_.main;
     queue_ = std::make_unique<ipc::QueueClient>(main.str("queue_directory") + "/private/intake",
                                                 main.boolean("enable_long_queue_ids"));

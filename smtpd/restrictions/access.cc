@@ -1,5 +1,7 @@
 #include "smtpd/restrictions/access.h"
 
+#include <tuple>
+
 #include "libproto/address/lookup.h"
 #include "libproto/smtp/path.h"
 #include "libproto/smtp/reply.h"
@@ -86,47 +88,62 @@ bool has_word(std::string_view list, std::string_view word) {
 
 }   // namespace
 
+std::pair<std::string, std::string> target_subject(Target target, const Context& c) {
+    switch (target) {
+        case Target::kClient: return {'<' + c.client.name_address() + '>', "Client host"};
+        case Target::kReverseClient: return {'<' + c.client.reverse_name + '>', "Unverified Client host"};
+        case Target::kHelo: return {'<' + c.helo_name + '>', "Helo command"};
+        case Target::kSender: return {'<' + smtp::to_external(c.sender) + '>', "Sender address"};
+        case Target::kRecipient: return {'<' + smtp::to_external(c.recipient) + '>', "Recipient address"};
+        case Target::kEtrn: return {'<' + c.etrn_domain + '>', "Etrn command"};
+        case Target::kSasl: return {'<' + c.sasl_username + '>', "SASL login name"};
+        case Target::kNone: break;
+    }
+    return {};
+}
+
+std::string target_domain(Target target, const Context& c) {
+    auto of = [](const std::string& address) {
+        const size_t at = address.rfind('@');
+        return at == std::string::npos ? std::string() : address.substr(at + 1);
+    };
+    switch (target) {
+        case Target::kClient: return c.client.name == "unknown" ? std::string() : c.client.name;
+        case Target::kReverseClient: return c.client.reverse_name == "unknown" ? std::string() : c.client.reverse_name;
+        case Target::kHelo: return c.helo_name;
+        case Target::kSender: return of(c.sender);
+        case Target::kRecipient: return of(c.recipient);
+        case Target::kEtrn: return c.etrn_domain;
+        case Target::kSasl:
+        case Target::kNone: break;
+    }
+    return {};
+}
+
+Result find_host(const table::Maps& maps, const Service& service, std::string_view host) {
+    return find_domain(maps, host, has_word(service.main.str("parent_domain_matches_subdomains"), "smtpd_access_maps"));
+}
+Result find_host_address(const table::Maps& maps, std::string_view address) { return find_address(maps, address); }
+
 Result lookup_access(const Rule& rule, const Service& service, const Context& c, std::string& who, std::string& what) {
+    std::tie(who, what) = target_subject(rule.target, c);
     const bool parents = has_word(service.main.str("parent_domain_matches_subdomains"), "smtpd_access_maps");
     const std::optional<std::string> none;
     switch (rule.target) {
         case Target::kClient: {
-            who = '<' + c.client.name_address() + '>';
-            what = "Client host";
             auto found = find_domain(rule.maps, c.client.name, parents);
             if (!found || *found) return found;
             return find_address(rule.maps, c.client.address);
         }
-        case Target::kReverseClient: {
-            who = '<' + c.client.reverse_name + '>';
-            what = "Unverified Client host";
-            return find_domain(rule.maps, c.client.reverse_name, parents);
-        }
-        case Target::kHelo:
-            who = '<' + c.helo_name + '>';
-            what = "Helo command";
-            if (c.helo_name.empty()) return none;
-            return find_domain(rule.maps, c.helo_name, parents);
-        case Target::kSender:
-            who = '<' + smtp::to_external(c.sender) + '>';
-            what = "Sender address";
-            if (!c.in_transaction) return none;
-            return find_mail(rule.maps, service, c.sender, parents);
+        case Target::kReverseClient: return find_domain(rule.maps, c.client.reverse_name, parents);
+        case Target::kHelo: return c.helo_name.empty() ? Result(none) : find_domain(rule.maps, c.helo_name, parents);
+        case Target::kSender: return c.in_transaction ? find_mail(rule.maps, service, c.sender, parents) : Result(none);
         case Target::kRecipient:
-            who = '<' + smtp::to_external(c.recipient) + '>';
-            what = "Recipient address";
-            if (c.recipient.empty()) return none;
-            return find_mail(rule.maps, service, c.recipient, parents);
-        case Target::kEtrn:
-            who = '<' + c.etrn_domain + '>';
-            what = "Etrn command";
-            return find_domain(rule.maps, c.etrn_domain, parents);
+            return c.recipient.empty() ? Result(none) : find_mail(rule.maps, service, c.recipient, parents);
+        case Target::kEtrn: return find_domain(rule.maps, c.etrn_domain, parents);
         case Target::kSasl:
-            who = '<' + c.sasl_username + '>';
-            what = "SASL login name";
-            if (c.sasl_username.empty()) return none;
-            return rule.maps.find(smtp::lower(c.sasl_username), true);
-        case Target::kNone: return none;
+            return c.sasl_username.empty() ? Result(none) : rule.maps.find(smtp::lower(c.sasl_username), true);
+        case Target::kNone: break;
     }
     return none;
 }

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "libproto/error.h"
 #include "smtpd/restrictions/rule.h"
@@ -13,6 +14,14 @@ namespace postcot::smtpd {
 // Sets `who` ("<user@example.com>") and `what` ("Sender address"), for the text of a refusal.
 Expected<std::optional<std::string>> lookup_access(const Rule& rule, const Service& service, const Context& c,
                                                    std::string& who, std::string& what);
+
+// The domain that a rule's target names: the sender's, the HELO name, the client's name ... Empty when there is none.
+std::string target_domain(Target target, const Context& c);
+// "<user@example.com>" and "Sender address".
+std::pair<std::string, std::string> target_subject(Target target, const Context& c);
+// A host name or an address against an access table.
+Expected<std::optional<std::string>> find_host(const table::Maps& maps, const Service& service, std::string_view host);
+Expected<std::optional<std::string>> find_host_address(const table::Maps& maps, std::string_view address);
 
 struct Action {
     enum class Kind {

@@ -12,6 +12,7 @@ struct Known {
     Op op;
     bool argument = false;
     Target target = Target::kNone;
+    dns::Type record = dns::Type::kA;
 };
 
 // One line per restriction, the obsolete spellings included.
@@ -60,41 +61,36 @@ constexpr Known kKnown[] = {
     {"check_recipient_access", Op::kAccess, true, Target::kRecipient},
     {"check_etrn_access", Op::kAccess, true, Target::kEtrn},
     {"check_sasl_access", Op::kAccess, true, Target::kSasl},
+    {"check_client_a_access", Op::kHostAccess, true, Target::kClient, dns::Type::kA},
+    {"check_client_mx_access", Op::kHostAccess, true, Target::kClient, dns::Type::kMx},
+    {"check_client_ns_access", Op::kHostAccess, true, Target::kClient, dns::Type::kNs},
+    {"check_reverse_client_hostname_a_access", Op::kHostAccess, true, Target::kReverseClient, dns::Type::kA},
+    {"check_reverse_client_hostname_mx_access", Op::kHostAccess, true, Target::kReverseClient, dns::Type::kMx},
+    {"check_reverse_client_hostname_ns_access", Op::kHostAccess, true, Target::kReverseClient, dns::Type::kNs},
+    {"check_helo_a_access", Op::kHostAccess, true, Target::kHelo, dns::Type::kA},
+    {"check_helo_mx_access", Op::kHostAccess, true, Target::kHelo, dns::Type::kMx},
+    {"check_helo_ns_access", Op::kHostAccess, true, Target::kHelo, dns::Type::kNs},
+    {"check_sender_a_access", Op::kHostAccess, true, Target::kSender, dns::Type::kA},
+    {"check_sender_mx_access", Op::kHostAccess, true, Target::kSender, dns::Type::kMx},
+    {"check_sender_ns_access", Op::kHostAccess, true, Target::kSender, dns::Type::kNs},
+    {"check_recipient_a_access", Op::kHostAccess, true, Target::kRecipient, dns::Type::kA},
+    {"check_recipient_mx_access", Op::kHostAccess, true, Target::kRecipient, dns::Type::kMx},
+    {"check_recipient_ns_access", Op::kHostAccess, true, Target::kRecipient, dns::Type::kNs},
+    {"reject_rbl_client", Op::kRejectRbl, true, Target::kClient},
+    {"permit_dnswl_client", Op::kPermitDnswl, true, Target::kClient},
+    {"reject_rhsbl_client", Op::kRejectRhsbl, true, Target::kClient},
+    {"reject_rhsbl_reverse_client", Op::kRejectRhsbl, true, Target::kReverseClient},
+    {"reject_rhsbl_helo", Op::kRejectRhsbl, true, Target::kHelo},
+    {"reject_rhsbl_sender", Op::kRejectRhsbl, true, Target::kSender},
+    {"reject_rhsbl_recipient", Op::kRejectRhsbl, true, Target::kRecipient},
+    {"permit_rhswl_client", Op::kPermitRhswl, true, Target::kClient},
     {"check_policy_service", Op::kPolicyService, true},
 };
 
 // Postfix has these, we do not yet: named so that nobody is told they are misspelt.
-constexpr const char* kNotYet[] = {"reject_rbl_client",
-                                   "permit_dnswl_client",
-                                   "reject_rhsbl_client",
-                                   "reject_rhsbl_reverse_client",
-                                   "reject_rhsbl_helo",
-                                   "reject_rhsbl_sender",
-                                   "reject_rhsbl_recipient",
-                                   "permit_rhswl_client",
-                                   "reject_maps_rbl",
-                                   "permit_mx_backup",
-                                   "permit_tls_clientcerts",
-                                   "permit_tls_all_clientcerts",
-                                   "check_ccert_access",
-                                   "reject_unverified_sender",
-                                   "reject_unverified_recipient",
-                                   "check_client_a_access",
-                                   "check_client_mx_access",
-                                   "check_client_ns_access",
-                                   "check_reverse_client_hostname_a_access",
-                                   "check_reverse_client_hostname_mx_access",
-                                   "check_reverse_client_hostname_ns_access",
-                                   "check_helo_a_access",
-                                   "check_helo_mx_access",
-                                   "check_helo_ns_access",
-                                   "check_sender_a_access",
-                                   "check_sender_mx_access",
-                                   "check_sender_ns_access",
-                                   "check_recipient_a_access",
-                                   "check_recipient_mx_access",
-                                   "check_recipient_ns_access",
-                                   "permit_naked_ip_address"};
+constexpr const char* kNotYet[] = {
+    "reject_maps_rbl",    "permit_mx_backup",         "permit_tls_clientcerts",      "permit_tls_all_clientcerts",
+    "check_ccert_access", "reject_unverified_sender", "reject_unverified_recipient", "permit_naked_ip_address"};
 
 constexpr int kMaxDepth = 20;   // restriction classes inside each other
 
@@ -147,6 +143,7 @@ Expected<std::vector<Rule>> compile_rules(std::string_view value, const config::
         if (known != std::end(kKnown)) {
             rule.op = known->op;
             rule.target = known->target;
+            rule.record = known->record;
             if (known->argument) {
                 if (i + 1 >= words.size()) return refuse("missing argument after " + word);
                 rule.argument = words[++i];
@@ -165,7 +162,7 @@ Expected<std::vector<Rule>> compile_rules(std::string_view value, const config::
         } else {
             return refuse("unknown smtpd restriction: \"" + word + "\"");
         }
-        if (rule.op == Op::kAccess) {
+        if (rule.op == Op::kAccess || rule.op == Op::kHostAccess) {
             if (rule.argument.find(':') == std::string::npos) return refuse("expected type:table after " + word);
             auto maps = table::Maps::open(rule.argument, main, parameter);
             if (!maps) return fail(std::move(maps.error()));

@@ -26,11 +26,6 @@ Verdict Verdict::reject(int code, std::string_view enhanced, std::string text) {
     return v;
 }
 
-// Deferrals that are decided at the end of all lists.
-struct Restrictions::Evaluation {
-    Deferred if_reject, if_permit;
-};
-
 namespace {
 
 struct ListSpec {
@@ -66,6 +61,11 @@ bool is_fully_qualified(std::string_view address) {
 bool is_slow(Op op) {
     switch (op) {
         case Op::kAccess:
+        case Op::kHostAccess:
+        case Op::kRejectRbl:
+        case Op::kPermitDnswl:
+        case Op::kRejectRhsbl:
+        case Op::kPermitRhswl:
         case Op::kPolicyService:
         case Op::kClass:
         case Op::kSleep:
@@ -336,6 +336,11 @@ Task<Verdict> Restrictions::apply_slow(const Rule& rule, Stage stage, Context& c
     switch (rule.op) {
         case Op::kClass: co_return co_await run(rule.nested, stage, c, e);
         case Op::kAccess: co_return co_await access(rule, stage, c, e);
+        case Op::kHostAccess: co_return co_await host_access(rule, stage, c, e);
+        case Op::kRejectRbl:
+        case Op::kPermitDnswl:
+        case Op::kRejectRhsbl:
+        case Op::kPermitRhswl: co_return co_await dns_list(rule, c);
         case Op::kSleep:
             (void)co_await sleep_for(std::chrono::duration_cast<Millis>(rule.delay));
             co_return Verdict::dunno();

@@ -50,12 +50,17 @@ class Restrictions {
 
   private:
     Restrictions(std::shared_ptr<const Service> service, std::shared_ptr<const Tables> tables, HostNames& names);
-    struct Evaluation;
+    // Deferrals that are decided at the end of all lists.
+    struct Evaluation {
+        Deferred if_reject, if_permit;
+    };
     Task<Verdict> evaluate(Stage stage, Context& c, Evaluation& e);
     Task<Verdict> run(const std::vector<Rule>& rules, Stage stage, Context& c, Evaluation& e);
     Verdict apply(const Rule& rule, Stage stage, Context& c, Evaluation& e);
     Task<Verdict> apply_slow(const Rule& rule, Stage stage, Context& c, Evaluation& e);
     Task<Verdict> access(const Rule& rule, Stage stage, Context& c, Evaluation& e);
+    Task<Verdict> host_access(const Rule& rule, Stage stage, Context& c, Evaluation& e);
+    Task<Verdict> dns_list(const Rule& rule, Context& c);
     Task<Verdict> action(std::string value, std::string who, std::string what, Stage stage, Context& c, Evaluation& e);
     Task<Verdict> unknown_domain(bool sender, Context& c, Evaluation& e);
     Verdict login_mismatch(const Rule& rule, Context& c);

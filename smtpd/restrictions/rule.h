@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "libproto/config/postfix.h"
+#include "libproto/dns/records.h"
 #include "libproto/error.h"
 #include "libproto/table/table.h"
 #include "smtpd/restrictions/restrictions.h"
@@ -46,6 +47,11 @@ enum class Op : uint8_t {
     kRejectUnauthenticatedLoginMismatch,
     kRejectKnownLoginMismatch,
     kAccess,
+    kHostAccess,
+    kRejectRbl,
+    kPermitDnswl,
+    kRejectRhsbl,
+    kPermitRhswl,
     kPolicyService,
     kClass,
 };
@@ -55,12 +61,13 @@ enum class Target : uint8_t { kNone, kClient, kReverseClient, kHelo, kSender, kR
 struct Rule {
     Op op = Op::kPermit;
     Target target = Target::kNone;
-    bool warn = false;               // warn_if_reject came before it
-    std::string name;                // as written
-    std::string argument;            // "type:table" or "unix:private/policy"
-    table::Maps maps;                // kAccess
-    std::chrono::seconds delay{0};   // kSleep
-    std::vector<Rule> nested;        // kClass
+    bool warn = false;                  // warn_if_reject came before it
+    std::string name;                   // as written
+    std::string argument;               // "type:table" or "unix:private/policy"
+    dns::Type record = dns::Type::kA;   // kHostAccess: whose names and addresses are looked up
+    table::Maps maps;                   // kAccess, kHostAccess
+    std::chrono::seconds delay{0};      // kSleep
+    std::vector<Rule> nested;           // kClass
 };
 
 // Compiles "permit_mynetworks, check_sender_access hash:/etc/postfix/x, reject". `bare_table`: what a table without a restriction name

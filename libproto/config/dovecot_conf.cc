@@ -209,8 +209,9 @@ std::vector<std::string> DovecotConf::warnings() const {
     std::vector<std::string> out = state_->remarks;
     visit(*state_->root, [&out](const DovecotSection& section) {
         auto where = [](const std::string& file, int line) { return file + ':' + std::to_string(line) + ": "; };
-        if (section.type == "local" || section.type == "remote" || section.type == "local_name" ||
-            section.type == "dict") {
+        bool empty = section.settings.empty() && section.children.empty();
+        if (!empty && (section.type == "local" || section.type == "remote" || section.type == "local_name" ||
+                       section.type == "dict")) {
             out.push_back(where(section.file, section.line) + "section " + section.type +
                           " is not supported: it has no effect");
         }

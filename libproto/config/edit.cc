@@ -219,6 +219,9 @@ Expected<MasterEntry> parse_master_entry(std::string_view line) {
                 return fail(EINVAL, "expected name=value after -o");
             }
             auto [name, value] = split_override(setting);
+            if (setting.find('=') == std::string::npos || !is_parameter_name(name)) {
+                return fail(EINVAL, "expected name=value after -o, got \"" + setting + '"');
+            }
             out.arguments.emplace_back("-o");
             out.arguments.push_back(make_override(name, value));
         } else {

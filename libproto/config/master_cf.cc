@@ -54,7 +54,7 @@ Expected<void> parse_arguments(std::vector<std::string> fields, MasterService& s
         }
         size_t equals = setting.find('=');
         std::string name(trim(std::string_view(setting).substr(0, equals)));
-        if (equals == std::string::npos || name.empty())
+        if (equals == std::string::npos || !is_parameter_name(name))
             return fail(EINVAL, "expected name=value after -o, got \"" + setting + '"');
         service.overrides.emplace_back(
             name, with_service_name(trim(std::string_view(setting).substr(equals + 1)), service.name));
@@ -138,6 +138,15 @@ Expected<std::vector<std::string>> split_master_fields(std::string_view line) {
         fields.emplace_back(line.substr(start, i - start));
     }
     return fields;
+}
+
+bool is_parameter_name(std::string_view name) {
+    for (char c : name) {
+        bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+                    c == '-' || c == '.';
+        if (!good) return false;
+    }
+    return !name.empty();
 }
 
 std::pair<std::string, std::string> MasterService::host_port() const {

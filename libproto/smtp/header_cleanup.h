@@ -59,7 +59,6 @@ class HeaderCleanup {
     HeaderFacts facts_;
     std::string partial_;   // a line cut by the end of a piece
     std::string pending_;   // a header and its continuation lines so far
-    bool truncated_ = false;
     bool first_line_ = true;
     bool in_body_ = false;
     std::vector<std::string> seen_;   // lower-case names of the originator, identification and destination fields met

@@ -135,6 +135,12 @@ Request read_request(const Options& options, const std::string& argument) {
             fatal("expected a command with its options: \"" + argument + '"');
         }
     }
+    if (options.what == 'P' && options.edit) {
+        config::MasterEntry trial{{"s", "unix", "n", "-", "n", "-", "-", "x"}, {}, 0};
+        trial.set_override(request.part, request.value);
+        auto read_back = config::parse_master_entry(trial.format(false));
+        if (!read_back) fatal(read_back.error().text + ": \"" + argument + '"');
+    }
     if (options.what == 'M' && options.edit) {
         auto entry = config::parse_master_entry(request.value);
         if (!entry) fatal(entry.error().text + ": \"" + argument + '"');

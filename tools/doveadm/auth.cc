@@ -29,7 +29,8 @@ ipc::AuthRequest plain_request(const Options& options, const std::string& user, 
     request.service = "doveadm";
     request.secured = true;
     request.no_penalty = true;
-    for (const auto& field : auth_info(options).all()) {
+    const sasl::Fields info = auth_info(options);
+    for (const auto& field : info.all()) {
         if (field.name == "service")
             request.service = field.value.value_or("");
         else if (field.value)

@@ -110,10 +110,9 @@ void Parent::bind_all() {
     bound_ = std::move(keep);
 }
 
-Expected<void> Parent::start_server() {
+Expected<void> Parent::start_server(std::shared_ptr<const Settings> settings) {
     auto pair = socket_pair();
     if (!pair) return fail(pair.error());
-    auto settings = settings_;
     int theirs = pair->second.get();
     // The child must not hold the parent's ends and sockets; the ones it needs come through the channel.
     std::vector<int> not_theirs{pair->first.get()};
@@ -128,7 +127,6 @@ Expected<void> Parent::start_server() {
     generation->settings = settings;
     generation->pid = *pid;
     generations_.push_back(generation);
-    current_ = generation;
     scope_.spawn(serve(generation));
     return {};
 }
@@ -157,11 +155,13 @@ pid_t Parent::spawn_worker(Generation& generation) {
         int fd = theirs.get();
         auto pid = fork_child([fd] {
             constexpr int kSocket = 3;
+            ::setpgid(0, 0);   // what PAM starts is killed with its worker
             if (fd != kSocket && ::dup2(fd, kSocket) < 0) return 1;
             ::close_range(kSocket + 1, ~0U, 0);
             return run_worker(kSocket);
         });
         if (pid) {
+            ::setpgid(*pid, *pid);
             answer.pid = static_cast<uint32_t>(*pid);
             generation.workers.insert(answer.pid);
             fds.push_back(std::move(ours));
@@ -186,7 +186,14 @@ Task<void> Parent::serve(std::shared_ptr<Generation> generation) {
         auto frame = co_await generation->channel.receive();
         if (!frame) break;
         if (frame->type == Ready::kType) {
+            // Only now does a new configuration count: what cannot be read fails its server, not the one that runs.
             generation->ready = true;
+            current_ = generation;
+            if (settings_ != generation->settings) {
+                settings_ = generation->settings;
+                missing_.clear();
+                bind_all();
+            }
             for (const auto& [path, bound] : bound_) offer(*generation, bound);
             // The old ones keep those who are in the middle of something.
             for (auto& other : generations_) {
@@ -202,30 +209,32 @@ Task<void> Parent::serve(std::shared_ptr<Generation> generation) {
         } else if (frame->type == KillWorker::kType) {
             auto message = ipc::Channel::unpack<KillWorker>(*frame);
             // Only a worker of its own: the server is not to be trusted with our privileges.
-            if (message && generation->workers.count(message->pid)) ::kill(static_cast<pid_t>(message->pid), SIGKILL);
+            if (message && generation->workers.count(message->pid)) ::kill(-static_cast<pid_t>(message->pid), SIGKILL);
         }
     }
     ::kill(generation->pid, SIGTERM);
     auto status = co_await wait_child(generation->pid);
-    for (uint32_t pid : generation->workers) ::kill(static_cast<pid_t>(pid), SIGTERM);
+    for (uint32_t pid : generation->workers) ::kill(-static_cast<pid_t>(pid), SIGTERM);
     generations_.erase(std::remove(generations_.begin(), generations_.end(), generation), generations_.end());
-    bool was_current = current_ == generation;
-    if (was_current) current_.reset();
+    if (current_ == generation) current_.reset();
     changed_.set();
-    if (stopping_ || generation->retired || !was_current) co_return;
-    if (!generation->ready && !ever_ready_) {
+    if (stopping_ || generation->retired) co_return;
+    if (!ever_ready_) {
         exit_status_ = 1;   // it said why
         stopping_ = true;
-        changed_.set();
         co_return;
     }
+    if (!generation->ready && generation->settings != settings_) {
+        log::error("the new configuration cannot be used; keeping the old configuration");
+    }
+    if (current_) co_return;
     if (status && WIFSIGNALED(*status))
         log::error("service(auth): child {} killed with signal {}", generation->pid, WTERMSIG(*status));
     else
         log::error("service(auth): child {} returned error {}", generation->pid, status ? WEXITSTATUS(*status) : -1);
     auto slept = co_await sleep_for(Millis(generation->ready ? 200 : 5000));
     if (!slept || stopping_) co_return;
-    auto started = start_server();
+    auto started = start_server(settings_);
     if (!started) log::error("cannot start the auth server: {}", started.error().text);
 }
 
@@ -253,10 +262,7 @@ void Parent::reload() {
     }
     notify_reloading();
     for (const auto& warning : fresh->warnings) log::warning("{}", warning);
-    settings_ = std::make_shared<const Settings>(std::move(*fresh));
-    missing_.clear();
-    bind_all();
-    auto started = start_server();
+    auto started = start_server(std::make_shared<const Settings>(std::move(*fresh)));
     if (!started) log::error("cannot start the new auth server: {}", started.error().text);
     notify_ready();
 }
@@ -280,7 +286,7 @@ Task<int> Parent::run() {
         co_return 1;
     }
     bind_all();
-    auto started = start_server();
+    auto started = start_server(settings_);
     if (!started) {
         log::error("{}", started.error().text);
         co_return 1;

@@ -99,7 +99,7 @@ ClientSession* Server::find_client(uint32_t pid, const std::string& cookie, std:
     return nullptr;
 }
 
-Task<void> Server::drain(Millis patience) {
+Task<void> Server::drain(Millis patience, std::function<void()> cut) {
     draining_ = true;
     accepting_.cancel();
     co_await accepting_.join();
@@ -116,6 +116,7 @@ Task<void> Server::drain(Millis patience) {
         (void)co_await sleep_for(Millis(100));
     }
     // Masters last: a login that was answered is still fetched through them.
+    cut();
     failures_.close();
     sessions_.cancel();
     co_await sessions_.join();
@@ -175,7 +176,10 @@ struct Process {
         Ready ready;
         auto told = co_await channel.send_message(ready);
         if (told) (void)co_await stop.wait();
-        co_await server->drain(patience);
+        auto cut = [this] {
+            if (workers) workers->close();
+        };
+        co_await server->drain(patience, cut);
         scope.cancel();
         co_await scope.join();
         co_return 0;

@@ -25,8 +25,8 @@ class Server {
     ~Server();
 
     void listen(Listen socket, UniqueFd fd);
-    // Stops accepting; sessions end when they have nothing in flight, all of them within `patience`.
-    Task<void> drain(Millis patience);
+    // Stops accepting; sessions end when they have nothing in flight, all of them within `patience`. `cut` ends what cannot be cancelled.
+    Task<void> drain(Millis patience, std::function<void()> cut);
 
     // For sessions.
     const Settings& settings() const { return settings_; }

@@ -32,6 +32,7 @@ WorkerPool::WorkerPool(unsigned limit, Millis timeout, Spawn spawn, Kill kill)
     : limit_(limit), timeout_(timeout), spawn_(std::move(spawn)), kill_(std::move(kill)) {}
 
 Task<Expected<WorkerHandle>> WorkerPool::take() {
+    if (closed_) co_return fail(ECANCELED, "stopping");
     auto give_up_at = Loop::current().now() + timeout_;
     while (busy_ >= limit_) {
         freed_.reset();
@@ -67,7 +68,9 @@ Task<JobAnswer> WorkerPool::run_on(WorkerHandle worker, std::string datagram) {
         answer = internal_failure("auth worker is gone");
         kill_(worker.pid);
     } else {
+        working_.insert(worker.pid);
         auto readable = co_await wait_readable(fd, timeout_);
+        working_.erase(worker.pid);
         std::string buffer(kMaxJob, '\0');
         ssize_t got = readable ? recv(fd, buffer.data(), buffer.size(), MSG_DONTWAIT) : -1;
         if (!readable) {
@@ -87,6 +90,11 @@ Task<JobAnswer> WorkerPool::run_on(WorkerHandle worker, std::string datagram) {
     --busy_;
     freed_.set();
     co_return answer;
+}
+
+void WorkerPool::close() {
+    closed_ = true;
+    for (uint32_t pid : working_) kill_(pid);
 }
 
 Task<JobAnswer> WorkerPool::run(Job job) {

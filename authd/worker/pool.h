@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <vector>
 
 #include "authd/worker/job.h"
@@ -27,6 +28,9 @@ class WorkerPool {
     // conversation is waited for, within the timeout.
     Task<JobAnswer> run(Job job);
 
+    // The daemon ends: no new jobs, and those under way end now.
+    void close();
+
     unsigned busy() const { return busy_; }
 
   private:
@@ -39,6 +43,8 @@ class WorkerPool {
     Kill kill_;
     std::vector<WorkerHandle> idle_;
     unsigned busy_ = 0;
+    std::set<uint32_t> working_;   // pids of workers with a job
+    bool closed_ = false;
     Event freed_;
     Mutex spawning_;
     CancelSource unhurried_;   // parent of every job: never cancelled

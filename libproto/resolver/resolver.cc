@@ -82,10 +82,10 @@ Expected<std::unique_ptr<Resolver>> Resolver::open(ResolverOptions options) {
     } else {
         log::warning("{}", text.error().text);
     }
+    ub_ctx_async(impl->context, 1);   // a thread, not a process: the sandbox refuses fork(2)
     // Last: this ends the time of options.
     for (const char* zone : {"test.", "home.arpa."}) ub_ctx_zone_remove(impl->context, zone);
     if (auto text = read_file(Files::disk(), options.hosts, 16 << 20)) impl->hosts = Hosts::parse(*text);
-    ub_ctx_async(impl->context, 1);
     return std::unique_ptr<Resolver>(new Resolver(std::move(impl)));
 }
 

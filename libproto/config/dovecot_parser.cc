@@ -77,9 +77,9 @@ std::string check_value(const Parameter& parameter, std::string_view section, co
             break;
         default: break;
     }
-    if (section.empty() && parameter.name == "ssl" && value != "yes" && value != "no" && value != "required") {
-        return "Invalid value: " + value + " (expected no, yes or required)";
-    }
+    std::string_view words = dovecot_allowed_words(section, parameter.name);
+    if (!words.empty() && !is_one_of(value, words))
+        return "Invalid value: " + value + " (expected one of: " + std::string(words) + ')';
     return {};
 }
 

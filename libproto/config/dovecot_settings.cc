@@ -63,7 +63,7 @@ constexpr DovecotSetting kSettings[] = {
     {"", {"config_cache_size", kSize, "1 M", kHarmless}},
     {"", {"debug_log_path", kText, "", kHonoured}},
     {"", {"default_client_limit", kNumber, "1000", kHonoured}},
-    {"", {"default_idle_kill", kTime, "1 mins", kHarmless}},
+    {"", {"default_idle_kill", kTime, "1 mins", kHonoured}},
     {"", {"default_internal_group", kText, "dovecot", kHonoured}},
     {"", {"default_internal_user", kText, "dovecot", kHonoured}},
     {"", {"default_login_user", kText, "dovenull", kHonoured}},
@@ -213,7 +213,7 @@ constexpr DovecotSetting kSettings[] = {
     {"", {"mailbox_list_index_include_inbox", kBoolean, "no", kHarmless}},
     {"", {"mailbox_list_index_very_dirty_syncs", kBoolean, "no", kHarmless}},
     {"", {"maildir_broken_filename_sizes", kBoolean, "no", kHarmless}},
-    {"", {"maildir_copy_with_hardlinks", kBoolean, "yes", kHarmless}},
+    {"", {"maildir_copy_with_hardlinks", kBoolean, "yes", kHonoured}},
     {"", {"maildir_empty_new", kBoolean, "no", kHarmless}},
     {"", {"maildir_stat_dirs", kBoolean, "no", kHarmless}},
     {"", {"maildir_very_dirty_syncs", kBoolean, "no", kHarmless}},
@@ -280,7 +280,7 @@ constexpr DovecotSetting kSettings[] = {
     {"", {"ssl", kText, "yes", kHonoured}},
     {"", {"ssl_alt_cert", kText, "", kHonoured}},
     {"", {"ssl_alt_key", kText, "", kHonoured}},
-    {"", {"ssl_ca", kText, "", kUnsupported}},
+    {"", {"ssl_ca", kText, "", kHonoured}},
     {"", {"ssl_cert", kText, "", kHonoured}},
     {"", {"ssl_cert_username_field", kText, "commonName", kUnsupported}},
     {"", {"ssl_cipher_list", kText, "ALL:!kRSA:!SRP:!kDHd:!DSS:!aNULL:!eNULL:!EXPORT:!DES:!3DES:!MD5:!PSK:!RC4:!ADH:!LOW@STRENGTH", kHonoured}},
@@ -299,7 +299,7 @@ constexpr DovecotSetting kSettings[] = {
     {"", {"ssl_options", kText, "", kUnsupported}},
     {"", {"ssl_prefer_server_ciphers", kBoolean, "no", kHonoured}},
     {"", {"ssl_require_crl", kBoolean, "yes", kUnsupported}},
-    {"", {"ssl_verify_client_cert", kBoolean, "no", kUnsupported}},
+    {"", {"ssl_verify_client_cert", kBoolean, "no", kHonoured}},
     {"", {"state_dir", kText, "/var/lib/dovecot", kHonoured}},
     {"", {"stats_http_rawlog_dir", kText, "", kHarmless}},
     {"", {"stats_writer_socket_path", kText, "stats-writer", kHarmless}},
@@ -353,7 +353,7 @@ constexpr DovecotSetting kSettings[] = {
     {"namespace", {"subscriptions", kBoolean, "yes", kHonoured}},
     {"namespace", {"type", kText, "private", kHonoured}},
     {"passdb", {"args", kText, "", kHonoured}},
-    {"passdb", {"auth_verbose", kText, "default", kHarmless}},
+    {"passdb", {"auth_verbose", kText, "default", kHonoured}},
     {"passdb", {"default_fields", kText, "", kHonoured}},
     {"passdb", {"deny", kBoolean, "no", kHonoured}},
     {"passdb", {"driver", kText, "", kHonoured}},
@@ -386,7 +386,7 @@ constexpr DovecotSetting kSettings[] = {
     {"unix_listener", {"mode", kOctal, "0600", kHonoured}},
     {"unix_listener", {"user", kText, "", kHonoured}},
     {"userdb", {"args", kText, "", kHonoured}},
-    {"userdb", {"auth_verbose", kText, "default", kHarmless}},
+    {"userdb", {"auth_verbose", kText, "default", kHonoured}},
     {"userdb", {"default_fields", kText, "", kHonoured}},
     {"userdb", {"driver", kText, "", kHonoured}},
     {"userdb", {"name", kText, "", kHarmless}},
@@ -398,7 +398,37 @@ constexpr DovecotSetting kSettings[] = {
 };
 // clang-format on
 
+struct Words {
+    std::string_view section;
+    std::string_view name;
+    std::string_view allowed;
+};
+constexpr std::string_view kResults = "return return-ok return-fail continue continue-ok continue-fail";
+constexpr Words kWords[] = {
+    {"", "mail_fsync", "optimized always never"},
+    {"", "ssl", "yes no required"},
+    {"", "ssl_min_protocol", "ANY SSLv3 TLSv1 TLSv1.1 TLSv1.2 TLSv1.3 LATEST"},
+    {"mailbox", "auto", "no create subscribe"},
+    {"namespace", "list", "yes no children"},
+    {"namespace", "type", "private shared public"},
+    {"passdb", "result_failure", kResults},
+    {"passdb", "result_internalfail", kResults},
+    {"passdb", "result_success", kResults},
+    {"passdb", "skip", "never authenticated unauthenticated"},
+    {"userdb", "result_failure", kResults},
+    {"userdb", "result_internalfail", kResults},
+    {"userdb", "result_success", kResults},
+    {"userdb", "skip", "never found notfound"},
+};
+
 }   // namespace
+
+std::string_view dovecot_allowed_words(std::string_view section, std::string_view name) {
+    for (const auto& words : kWords) {
+        if (words.section == section && words.name == name) return words.allowed;
+    }
+    return {};
+}
 
 DovecotSettings dovecot_settings() { return {kSettings, std::size(kSettings)}; }
 

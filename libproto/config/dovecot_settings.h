@@ -21,6 +21,9 @@ struct DovecotSettings {
 };
 DovecotSettings dovecot_settings();   // by section, then by name
 
+// The words a setting may have for value; empty when it takes any text.
+std::string_view dovecot_allowed_words(std::string_view section, std::string_view name);
+
 const Parameter* find_dovecot_setting(std::string_view section, std::string_view name);
 
 // Dovecot's built-in services and their listeners, in dovecot.conf's own syntax.

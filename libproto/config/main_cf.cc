@@ -132,6 +132,11 @@ struct MainCf::State final : Names {
         auto text = config::expand(entry.value, *this);
         if (!text) return where(entry) + ": parameter " + name + ": " + text.error().text;
         if (!parameter && kind == Kind::kText) return {};
+        std::string_view words = allowed_words(name);
+        if (!words.empty() && !text->empty() && !is_one_of(*text, words)) {
+            return where(entry) + ": parameter " + name + ": expected one of \"" + std::string(words) + "\", got '" +
+                   *text + "'";
+        }
         bool good = true;
         bool boolean = false;
         int64_t number = 0;

@@ -65,6 +65,11 @@ struct TransportSuffixes {
 };
 TransportSuffixes transport_suffixes();
 
+// The words a Postfix parameter may have for value ("class subnet host"); empty when it takes any text.
+std::string_view allowed_words(std::string_view name);
+// Is `word` one of `allowed`? Any case.
+bool is_one_of(std::string_view word, std::string_view allowed);
+
 // What a value of this kind must look like, for error texts: "a number".
 std::string_view kind_name(Kind kind);
 

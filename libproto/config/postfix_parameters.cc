@@ -48,18 +48,18 @@ constexpr Parameter kParameters[] = {
     {"allow_mail_to_files", kText, "alias, forward", kHonoured},
     {"allow_min_user", kBoolean, "no", kUnsupported},
     {"allow_percent_hack", kBoolean, "yes", kHonoured},
-    {"allow_untrusted_routing", kBoolean, "no", kUnsupported},
-    {"alternate_config_directories", kText, "", kHarmless},
+    {"allow_untrusted_routing", kBoolean, "no", kHonoured},
+    {"alternate_config_directories", kText, "", kHonoured},
     {"always_add_missing_headers", kBoolean, "no", kHonoured},
     {"always_bcc", kText, "", kHonoured},
-    {"anvil_rate_time_unit", kTime, "60s", kUnsupported},
+    {"anvil_rate_time_unit", kTime, "60s", kHonoured},
     {"anvil_status_update_time", kTime, "600s", kHarmless},
     {"append_at_myorigin", kBoolean, "yes", kHonoured},
     {"append_dot_mydomain", kBoolean, "${{$compatibility_level} <level {1} ? {yes} : {no}}", kHonoured},
     {"application_event_drain_time", kTime, "100s", kHarmless},
     {"authorized_flush_users", kText, "static:anyone", kUnsupported},
     {"authorized_mailq_users", kText, "static:anyone", kUnsupported},
-    {"authorized_submit_users", kText, "static:anyone", kUnsupported},
+    {"authorized_submit_users", kText, "static:anyone", kHonoured},
     {"backwards_bounce_logfile_compatibility", kBoolean, "yes", kHarmless},
     {"berkeley_db_create_buffer_size", kNumber, "16777216", kHarmless},
     {"berkeley_db_read_buffer_size", kNumber, "131072", kHarmless},
@@ -71,7 +71,7 @@ constexpr Parameter kParameters[] = {
     {"bounce_queue_lifetime", kTime, "5d", kHonoured},
     {"bounce_service_name", kText, "bounce", kHarmless},
     {"bounce_size_limit", kNumber, "50000", kHonoured},
-    {"bounce_template_file", kText, "", kUnsupported},
+    {"bounce_template_file", kText, "", kHonoured},
     {"broken_sasl_auth_clients", kBoolean, "no", kHonoured},
     {"canonical_classes", kText, "envelope_sender, envelope_recipient, header_sender, header_recipient", kHonoured},
     {"canonical_maps", kText, "", kHonoured},
@@ -88,9 +88,9 @@ constexpr Parameter kParameters[] = {
     {"connection_cache_service_name", kText, "scache", kHarmless},
     {"connection_cache_status_update_time", kTime, "600s", kHarmless},
     {"connection_cache_ttl_limit", kTime, "2s", kUnsupported},
-    {"content_filter", kText, "", kUnsupported},
+    {"content_filter", kText, "", kHonoured},
     {"cyrus_sasl_config_path", kText, "", kUnsupported},
-    {"daemon_directory", kText, "/usr/lib/postfix/sbin", kHarmless},
+    {"daemon_directory", kText, "/usr/lib/postfix/sbin", kHonoured},
     {"daemon_table_open_error_is_fatal", kBoolean, "no", kUnsupported},
     {"daemon_timeout", kTime, "18000s", kHarmless},
     {"data_directory", kText, "/var/lib/postfix", kHonoured},
@@ -126,8 +126,8 @@ constexpr Parameter kParameters[] = {
     {"delay_logging_resolution_limit", kNumber, "2", kHonoured},
     {"delay_notice_recipient", kText, "postmaster", kHonoured},
     {"delay_warning_time", kTime, "0h", kHonoured},
-    {"deliver_lock_attempts", kNumber, "20", kHarmless},
-    {"deliver_lock_delay", kTime, "1s", kHarmless},
+    {"deliver_lock_attempts", kNumber, "20", kHonoured},
+    {"deliver_lock_delay", kTime, "1s", kHonoured},
     {"destination_concurrency_feedback_debug", kBoolean, "no", kHarmless},
     {"detect_8bit_encoding_header", kBoolean, "yes", kUnsupported},
     {"disable_dns_lookups", kBoolean, "no", kHonoured},
@@ -142,10 +142,10 @@ constexpr Parameter kParameters[] = {
     {"dont_remove", kNumber, "0", kHarmless},
     {"double_bounce_sender", kText, "double-bounce", kHonoured},
     {"duplicate_filter_limit", kNumber, "1000", kHonoured},
-    {"empty_address_default_transport_maps_lookup_key", kText, "<>", kUnsupported},
+    {"empty_address_default_transport_maps_lookup_key", kText, "<>", kHonoured},
     {"empty_address_local_login_sender_maps_lookup_key", kText, "<>", kUnsupported},
     {"empty_address_recipient", kText, "MAILER-DAEMON", kHonoured},
-    {"empty_address_relayhost_maps_lookup_key", kText, "<>", kUnsupported},
+    {"empty_address_relayhost_maps_lookup_key", kText, "<>", kHonoured},
     {"enable_idna2003_compatibility", kBoolean, "no", kHarmless},
     {"enable_long_queue_ids", kBoolean, "no", kHonoured},
     {"enable_original_recipient", kBoolean, "yes", kHonoured},
@@ -361,7 +361,7 @@ constexpr Parameter kParameters[] = {
     {"multi_instance_group", kText, "", kHarmless},
     {"multi_instance_name", kText, "", kHarmless},
     {"multi_instance_wrapper", kText, "", kHarmless},
-    {"multi_recipient_bounce_reject_code", kNumber, "550", kUnsupported},
+    {"multi_recipient_bounce_reject_code", kNumber, "550", kHonoured},
     {"mydestination", kText, "$myhostname, localhost.$mydomain, localhost", kHonoured},
     {"mydomain", kText, "", kHonoured},
     {"myhostname", kText, "", kHonoured},
@@ -432,7 +432,7 @@ constexpr Parameter kParameters[] = {
     {"postscreen_upstream_proxy_timeout", kTime, "5s", kUnsupported},
     {"postscreen_use_tls", kBoolean, "$smtpd_use_tls", kUnsupported},
     {"postscreen_watchdog_timeout", kTime, "10s", kUnsupported},
-    {"prepend_delivered_header", kText, "command, file, forward", kUnsupported},
+    {"prepend_delivered_header", kText, "command, file, forward", kHonoured},
     {"process_id", kText, "", kHarmless},
     {"process_id_directory", kText, "pid", kHarmless},
     {"process_name", kText, "", kHarmless},
@@ -460,7 +460,7 @@ constexpr Parameter kParameters[] = {
     {"queue_service_name", kText, "qmgr", kHarmless},
     {"rbl_reply_maps", kText, "", kUnsupported},
     {"readme_directory", kText, "/usr/share/doc/postfix", kHarmless},
-    {"receive_override_options", kText, "", kUnsupported},
+    {"receive_override_options", kText, "", kHonoured},
     {"recipient_bcc_maps", kText, "", kHonoured},
     {"recipient_canonical_classes", kText, "envelope_recipient, header_recipient", kHonoured},
     {"recipient_canonical_maps", kText, "", kHonoured},
@@ -646,13 +646,13 @@ constexpr Parameter kParameters[] = {
     {"smtpd_null_access_lookup_key", kText, "<>", kHonoured},
     {"smtpd_peername_lookup", kBoolean, "yes", kHonoured},
     {"smtpd_per_request_deadline", kBoolean, "${smtpd_per_record_deadline?{$smtpd_per_record_deadline}:{${stress?{yes}:{no}}}}", kUnsupported},
-    {"smtpd_policy_service_default_action", kText, "451 4.3.5 Server configuration problem", kUnsupported},
+    {"smtpd_policy_service_default_action", kText, "451 4.3.5 Server configuration problem", kHonoured},
     {"smtpd_policy_service_max_idle", kTime, "300s", kUnsupported},
     {"smtpd_policy_service_max_ttl", kTime, "1000s", kUnsupported},
-    {"smtpd_policy_service_policy_context", kText, "", kUnsupported},
+    {"smtpd_policy_service_policy_context", kText, "", kHonoured},
     {"smtpd_policy_service_request_limit", kNumber, "0", kUnsupported},
     {"smtpd_policy_service_retry_delay", kTime, "1s", kUnsupported},
-    {"smtpd_policy_service_timeout", kTime, "100s", kUnsupported},
+    {"smtpd_policy_service_timeout", kTime, "100s", kHonoured},
     {"smtpd_policy_service_try_limit", kNumber, "2", kUnsupported},
     {"smtpd_proxy_ehlo", kText, "$myhostname", kUnsupported},
     {"smtpd_proxy_filter", kText, "", kUnsupported},
@@ -721,7 +721,7 @@ constexpr Parameter kParameters[] = {
     {"smtputf8_autodetect_classes", kText, "sendmail, verify", kUnsupported},
     {"smtputf8_enable", kBoolean, "${{$compatibility_level} <level {1} ? {no} : {yes}}", kHonoured},
     {"soft_bounce", kBoolean, "no", kHonoured},
-    {"stale_lock_time", kTime, "500s", kHarmless},
+    {"stale_lock_time", kTime, "500s", kHonoured},
     {"stress", kText, "", kHonoured},
     {"strict_7bit_headers", kBoolean, "no", kUnsupported},
     {"strict_8bitmime", kBoolean, "no", kUnsupported},
@@ -751,7 +751,7 @@ constexpr Parameter kParameters[] = {
     {"tls_low_cipherlist", kText, "aNULL:-aNULL:HIGH:MEDIUM:LOW:+RC4:@STRENGTH", kHarmless},
     {"tls_medium_cipherlist", kText, "aNULL:-aNULL:HIGH:MEDIUM:+RC4:@STRENGTH", kUnsupported},
     {"tls_null_cipherlist", kText, "eNULL:!aNULL", kUnsupported},
-    {"tls_preempt_cipherlist", kBoolean, "no", kUnsupported},
+    {"tls_preempt_cipherlist", kBoolean, "no", kHonoured},
     {"tls_random_bytes", kNumber, "32", kHarmless},
     {"tls_random_exchange_name", kText, "${data_directory}/prng_exch", kHarmless},
     {"tls_random_prng_update_period", kTime, "3600s", kHarmless},
@@ -811,7 +811,7 @@ constexpr Parameter kParameters[] = {
     {"tlsproxy_watchdog_timeout", kTime, "10s", kHarmless},
     {"trace_service_name", kText, "trace", kHarmless},
     {"transport_maps", kText, "", kHonoured},
-    {"transport_retry_time", kTime, "60s", kHarmless},
+    {"transport_retry_time", kTime, "60s", kHonoured},
     {"trigger_timeout", kTime, "10s", kHarmless},
     {"undisclosed_recipients_header", kText, "", kHonoured},
     {"unknown_address_reject_code", kNumber, "450", kHonoured},
@@ -887,6 +887,20 @@ constexpr TransportSuffix kTransportSuffixes[] = {
 };
 // clang-format on
 
+// Parameters that take one of a few words.
+struct Words {
+    std::string_view name;
+    std::string_view allowed;
+};
+constexpr Words kWords[] = {
+    {"lmtp_tls_security_level", "none may encrypt fingerprint dane dane-only verify secure"},
+    {"mynetworks_style", "class subnet host"},
+    {"smtp_tls_security_level", "none may encrypt fingerprint dane dane-only verify secure"},
+    {"smtpd_forbid_bare_newline", "yes no normalize reject note"},
+    {"smtpd_sasl_type", "cyrus dovecot"},
+    {"smtpd_tls_security_level", "none may encrypt"},
+};
+
 const Parameter* find_in(const Parameter* begin, const Parameter* end, std::string_view name) {
     const auto* found =
         std::lower_bound(begin, end, name, [](const Parameter& p, std::string_view wanted) { return p.name < wanted; });
@@ -900,6 +914,13 @@ ParameterTable postfix_parameters() { return {kParameters, std::size(kParameters
 const Parameter* find_postfix_parameter(std::string_view name) {
     if (const auto* found = find_in(std::begin(kParameters), std::end(kParameters), name)) return found;
     return find_in(std::begin(kOldNames), std::end(kOldNames), name);
+}
+
+std::string_view allowed_words(std::string_view name) {
+    for (const auto& words : kWords) {
+        if (words.name == name) return words.allowed;
+    }
+    return {};
 }
 
 TransportSuffixes transport_suffixes() { return {kTransportSuffixes, std::size(kTransportSuffixes)}; }

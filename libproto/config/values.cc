@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "libproto/config/logical_lines.h"
+#include "libproto/config/parameter.h"
 #include "libproto/config/postfix.h"
 
 namespace postcot::config {
@@ -13,7 +14,9 @@ bool same_word(std::string_view text, std::string_view lower) {
     for (size_t i = 0; i < text.size(); ++i) {
         char c = text[i];
         if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-        if (c != lower[i]) return false;
+        char wanted = lower[i];
+        if (wanted >= 'A' && wanted <= 'Z') wanted = static_cast<char>(wanted - 'A' + 'a');
+        if (c != wanted) return false;
     }
     return true;
 }
@@ -164,6 +167,15 @@ bool parse_octal(std::string_view text, int64_t& value) {
         value = value * 8 + (c - '0');
     }
     return true;
+}
+
+bool is_one_of(std::string_view word, std::string_view allowed) {
+    while (!allowed.empty()) {
+        size_t end = allowed.find(' ');
+        if (same_word(word, allowed.substr(0, end))) return true;
+        allowed.remove_prefix(end == std::string_view::npos ? allowed.size() : end + 1);
+    }
+    return false;
 }
 
 Expected<std::chrono::seconds> parse_time(std::string_view text, char default_unit) {

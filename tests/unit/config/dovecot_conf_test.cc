@@ -113,6 +113,8 @@ TEST_CASE("dovecot.conf: an error names file, line and reason") {
     CHECK(error_of("\nservice foo {\nbar = 1\n}\n") ==
           "Error in configuration file d.conf line 3: Unknown setting: service { bar");
     CHECK(error_of("ssl = maybe\n").find("Invalid value: maybe") != std::string::npos);
+    CHECK(error_of("passdb {\nresult_success = perhaps\n}\n").find("line 2: Invalid value: perhaps") !=
+          std::string::npos);
     CHECK(error_of("!include x\n") == at1 + "!include is only possible in a file");
 }
 

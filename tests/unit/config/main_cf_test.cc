@@ -50,6 +50,8 @@ TEST_CASE("main.cf: an error names file, line and what was expected") {
           "main.cf, line 2: parameter message_size_limit: expected a number, got 'abc'");
     CHECK(error_of("smtpd_helo_required = 1\n") ==
           "main.cf, line 1: parameter smtpd_helo_required: expected yes or no, got '1'");
+    CHECK(error_of("mynetworks_style = x\n") ==
+          "main.cf, line 1: parameter mynetworks_style: expected one of \"class subnet host\", got 'x'");
     CHECK(error_of("smtpd_timeout = 5x\n") == "main.cf, line 1: parameter smtpd_timeout: expected a time, got '5x'");
     CHECK(error_of("relay_destination_recipient_limit = x\n").find("expected a number") != std::string::npos);
     CHECK(error_of("relayhost = ${myhostname\n").find("line 1") != std::string::npos);

@@ -185,7 +185,9 @@ Task<void> Transaction::send(uint32_t number, uint64_t body_lines) {
         co_return;
     }
     bool whole = body_lines == UINT64_MAX;
-    client_.put(whole ? pop3::ok(fmt::format("{} octets", drop_.size(number))) : pop3::ok());
+    std::string first = whole ? pop3::ok(fmt::format("{} octets", drop_.size(number))) : pop3::ok();
+    client_.put(first);
+    uint64_t octets = first.size();   // as Dovecot counts: what goes over the wire but for the last line
     pop3::DotStuffer stuffer(body_lines, settings_.end_of_header);
     std::string buffer(kChunk, '\0'), out;
     for (uint64_t offset = 0;;) {
@@ -204,19 +206,21 @@ Task<void> Transaction::send(uint32_t number, uint64_t body_lines) {
         if (settings_.no_nuls)
             std::replace(buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(*n), '\0', '\x80');
         bool more = stuffer.feed(std::string_view(buffer.data(), *n), out);
+        octets += out.size();
         auto sent = co_await client_.write(out, kIdle);
         if (!sent) co_return;
         out.clear();
         if (!more) break;
     }
     stuffer.finish(out);
+    octets += out.size() - 3;
     if (whole) {
         ++statistics_.retrieved_count;
-        statistics_.retrieved_octets += stuffer.octets();
+        statistics_.retrieved_octets += octets;
         drop_.mark_retrieved(number);
     } else {
         ++statistics_.top_count;
-        statistics_.top_octets += stuffer.octets();
+        statistics_.top_octets += octets;
     }
     co_await reply(std::move(out));
 }

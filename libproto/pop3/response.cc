@@ -27,7 +27,6 @@ bool DotStuffer::feed(std::string_view data, std::string& out) {
         std::string_view run = data.substr(0, lf == std::string_view::npos ? lf : lf + 1);
         data.remove_prefix(run.size());
         out += run;
-        octets_ += run.size();
         bool ended = run.back() == '\n';
         std::string_view content = run;
         if (ended) content.remove_suffix(1);
@@ -50,12 +49,10 @@ bool DotStuffer::feed(std::string_view data, std::string& out) {
 void DotStuffer::finish(std::string& out) {
     if (!line_start_) {
         out += after_cr_ ? "\n" : "\r\n";
-        octets_ += after_cr_ ? 1 : 2;
         line_start_ = true;
     }
     if (in_header_ && end_header_) {
         out += "\r\n";
-        octets_ += 2;
     }
     out += ".\r\n";
 }

@@ -20,12 +20,10 @@ class DotStuffer {
     bool feed(std::string_view data, std::string& out);
     // The end of the last line and the "." line.
     void finish(std::string& out);
-    uint64_t octets() const { return octets_; }   // of the message, without stuffing
 
   private:
     uint64_t lines_left_;
     bool end_header_;   // pop3_client_workarounds = oe-ns-eoh: an empty line after a header that lacks one
-    uint64_t octets_ = 0;
     bool line_start_ = true;
     bool in_header_ = true;
     bool line_empty_ = true;

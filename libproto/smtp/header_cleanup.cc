@@ -29,9 +29,13 @@ bool among(const std::string_view (&names)[N], std::string_view name) {
     return std::find(std::begin(names), std::end(names), name) != std::end(names);
 }
 
+// Where a colon must have come for a line to be a header: what has none by then is body, however it arrives.
+constexpr size_t kMaxNameScan = 256;
+
 // Length of "Name" in "Name: value"; npos when the line is no header field. RFC 5322 §2.2; blanks before the colon are
 // obsolete syntax.
 size_t header_name_length(std::string_view line) {
+    line = line.substr(0, kMaxNameScan);
     size_t i = 0;
     while (i < line.size() && line[i] > ' ' && line[i] < 127 && line[i] != ':') ++i;
     if (i == 0) return std::string_view::npos;
@@ -58,68 +62,68 @@ HeaderCleanup::HeaderCleanup(HeaderOptions options) : options_(std::move(options
 
 bool HeaderCleanup::seen(const char* name) const { return std::find(seen_.begin(), seen_.end(), name) != seen_.end(); }
 
+HeaderCleanup::LineKind HeaderCleanup::classify(std::string_view line) const {
+    if (line == "\n") return LineKind::kBlank;
+    if (is_space(line[0]) && !first_line_) return LineKind::kContinuation;
+    // smtpd(8): an mbox separator at the top is kept, as something harmless.
+    if (first_line_ && line.substr(std::min(line.find_first_not_of('>'), line.size())).substr(0, 5) == "From ") {
+        return LineKind::kMailbox;
+    }
+    return header_name_length(line) == std::string_view::npos ? LineKind::kBody : LineKind::kHeader;
+}
+
 void HeaderCleanup::feed(std::string_view content, std::string& out) {
     while (!content.empty() && !in_body_) {
         const auto* newline = static_cast<const char*>(std::memchr(content.data(), '\n', content.size()));
         const size_t length = newline ? static_cast<size_t>(newline - content.data()) + 1 : content.size();
         auto line = content.substr(0, length);
         content.remove_prefix(length);
-        if (!newline || !partial_.empty()) {
-            // Bounded: a line past the limit is kept cut, as its header will be.
-            const size_t room =
-                options_.header_size_limit > partial_.size() ? options_.header_size_limit - partial_.size() : 0;
-            partial_.append(line.substr(0, std::max<size_t>(room, 1)));
-            if (!newline) {
-                if (partial_.size() > options_.header_size_limit &&
-                    header_name_length(partial_) == std::string_view::npos && !is_space(partial_[0])) {
-                    // No header at all: a body that was sent without one.
-                    auto rest = std::move(partial_);
-                    partial_.clear();
-                    end_header(out);
-                    out += '\n';
-                    out += rest;
-                }
-                return;
-            }
-            if (partial_.back() != '\n') partial_ += '\n';
-            auto whole = std::move(partial_);
+        if (newline && partial_.empty()) {
+            take_line(line, out);
+            continue;
+        }
+        partial_.append(line);
+        if (newline) {
+            const auto whole = std::move(partial_);
             partial_.clear();
             take_line(whole, out);
+            continue;
+        }
+        // A long line that has not ended: a header's is kept cut, as the header will be; a body's goes on at once.
+        const size_t enough = std::max(options_.header_size_limit, kMaxNameScan);
+        if (partial_.size() <= enough) return;
+        if (classify(partial_) == LineKind::kBody) {
+            end_header(out);
+            out += '\n';
+            out += partial_;
+            partial_.clear();
         } else {
-            take_line(line, out);
+            partial_.resize(enough);
         }
     }
     if (in_body_) out.append(content);
 }
 
 void HeaderCleanup::take_line(std::string_view line, std::string& out) {
-    const bool first = first_line_;
+    const auto kind = classify(line);
     first_line_ = false;
-    if (line == "\n") {
-        end_header(out);
-        out += '\n';
-        return;
+    switch (kind) {
+        case LineKind::kBlank:
+            end_header(out);
+            out += '\n';
+            return;
+        case LineKind::kContinuation:
+            // After a dropped or cut header it goes the same way.
+            if (!pending_.empty() && pending_.size() + line.size() <= options_.header_size_limit) pending_.append(line);
+            return;
+        case LineKind::kBody:   // the body begins without an empty line: give it one
+            end_header(out);
+            out += '\n';
+            out.append(line);
+            return;
+        case LineKind::kMailbox: pending_ = "X-Mailbox-Line: "; break;
+        case LineKind::kHeader: flush_pending(out); break;
     }
-    if (is_space(line[0]) && !first) {
-        // A continuation; after a dropped or cut header it goes the same way.
-        if (!pending_.empty() && pending_.size() + line.size() <= options_.header_size_limit) {
-            pending_.append(line);
-        }
-        return;
-    }
-    // smtpd(8): an mbox separator at the top is kept, as something harmless.
-    if (first && line.substr(std::min(line.find_first_not_of('>'), line.size())).substr(0, 5) == "From ") {
-        pending_ = "X-Mailbox-Line: ";
-        pending_.append(line);
-        return;
-    }
-    if (header_name_length(line) == std::string_view::npos) {   // the body begins without an empty line: give it one
-        end_header(out);
-        out += '\n';
-        out.append(line);
-        return;
-    }
-    flush_pending(out);
     pending_.append(line.substr(0, options_.header_size_limit));
     if (pending_.back() != '\n') pending_ += '\n';
 }

@@ -49,6 +49,8 @@ class HeaderCleanup {
     const HeaderFacts& facts() const { return facts_; }
 
   private:
+    enum class LineKind { kBlank, kContinuation, kHeader, kMailbox, kBody };
+    LineKind classify(std::string_view line) const;
     void take_line(std::string_view line, std::string& out);   // with its LF, unless the content ended
     void end_header(std::string& out);
     void flush_pending(std::string& out);

@@ -32,7 +32,7 @@ struct PathOptions {
     bool strict = false;     // strict_rfc821_envelopes
 };
 
-inline constexpr size_t kMaxPath = 1000;   // octets between the brackets; RFC 5321 asks for 256, VERP and SRS for more
+inline constexpr size_t kMaxPath = 1500;   // octets between the brackets; RFC 5321 asks for 256, VERP and SRS for more
 inline constexpr size_t kMaxLocalPart = 500;   // 64 when strict (§4.5.3.1.1)
 
 // Parses "<a@b>" and leaves in `rest` what follows it (the ESMTP parameters, without leading blanks). A source route

@@ -169,7 +169,7 @@ Task<Result> Authenticator::ask_passdbs(Request& request, const std::string* pas
             if (result == Result::kInternalFailure) internal_failure = true;
         }
         // A wrong password tells more than an unknown user in the next passdb.
-        if (result != Result::kUserUnknown || last == Result::kUserUnknown) last = result;
+        if (result != Result::kUserUnknown || last == Result::kOk) last = result;
         Rule rule = rule_for(settings, result);
         apply(rule, success);
         if (ends(rule)) break;

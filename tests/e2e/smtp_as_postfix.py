@@ -31,8 +31,8 @@ CONVERSATIONS = {
                           b"Subject: x\r\n\r\nbody\r\n.\r\n", "QUIT"],
     "data": RCPT + ["DATA x", "DATA", b"Subject: x\r\n\r\n..stuffed\r\n.\r\n"] + MAIL[1:] + ["DATA"] + ["RSET"] + RCPT[1:] + ["DATA", b".\r\n"] + RCPT[1:] + ["DATA", b"Subject: y\n\nbare\n.\nstill\r\n.\r\n"] + RCPT[1:]
             + ["DATA", b"Subject: z\r\n\r\nx\n.\r\nMAIL FROM:<smuggled@peer.test>\r\n.\r\n"] + ["NOOP", "QUIT"],
-    "bdat": RCPT + [b"BDAT 11\r\nSubject: x\r", b"BDAT 12\r\n\n\r\nlast one\r", "BDAT 0 LAST"] + RCPT[1:] + [b"BDAT 16 LAST\r\nSubject: y\r\n\r\nx\r", "BDAT", "BDAT x", "BDAT 5 BOGUS", "RSET"] + RCPT[1:]
-            + [b"BDAT 4\r\nSubj", "DATA", "RSET", b"BDAT 4\r\nabcd", b"BDAT 4 LAST\r\nabcd", "QUIT"],
+    "bdat": RCPT + [b"BDAT 12\r\nSubject: x\r\n", b"BDAT 12\r\n\r\nlast one\r\n", "BDAT 0 LAST"] + RCPT[1:] + [b"BDAT 15 LAST\r\nSubject: y\r\n\r\nx", "BDAT", "BDAT x", "BDAT 5 BOGUS", "RSET"] + RCPT[1:]
+            + [b"BDAT 4\r\nSubj", "DATA", "RSET", b"BDAT 4\r\nabcd", b"BDAT 4 LAST\r\nabcd", "NOOP", "QUIT"],
     "pipelining": [("EHLO client.example.org",), ("MAIL FROM:<user01@peer.test>", "RCPT TO:<nobody@peer.test>", "RCPT TO:<user02@peer.test>", "DATA"), b"Subject: x\r\n\r\n.\r\n", ("RSET", "NOOP", "VRFY user01@peer.test", "QUIT")],
     "utf8": HELLO + ["MAIL FROM:<user01@peer.test> SMTPUTF8", "RCPT TO:<사용자@peer.test>", "RCPT TO:<user02@한국.test>", "RSET", "MAIL FROM:<user01@peer.test>", "RCPT TO:<사용자@peer.test>", "VRFY 사용자@peer.test SMTPUTF8", "VRFY user01@peer.test SMTPUTF8", "QUIT"],
     "errors": HELLO + ["AUTH PLAIN", "STARTTLS", "ETRN peer.test", "ETRN", "ETRN #x", "X" * 600, "NOOP " + "y" * 3000, "GET / HTTP/1.0"],
@@ -44,7 +44,7 @@ DIFFERENT = {}
 
 class Wire:
     def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=5)
         self.data = b""
         self.reply()
 
@@ -69,7 +69,7 @@ class Wire:
             if isinstance(what, tuple):
                 self.socket.sendall("".join(line + "\r\n" for line in what).encode())
                 return [self.reply() for _ in what]
-            self.socket.sendall(what if isinstance(what, bytes) and what.endswith(b"\n") else (what if isinstance(what, bytes) else what.encode()) + b"\r\n")
+            self.socket.sendall(what if isinstance(what, bytes) else what.encode() + b"\r\n")
         except OSError:
             return ["<closed>"]
         return self.reply()
@@ -84,7 +84,7 @@ def normal(text):
 
 def test_the_same_replies():
     wanted = sys.argv[1:] or list(CONVERSATIONS)
-    common = "smtpd_error_sleep_time = 0\nsmtpd_hard_error_limit = 500\nsmtpd_soft_error_limit = 400\nsmtpd_relay_restrictions = reject_unauth_destination\nsmtpd_junk_command_limit = 500\nrecipient_delimiter = +\n"
+    common = "smtpd_forbid_bare_newline = normalize\nsmtpd_forbid_bare_newline_exclusions =\nsmtpd_error_sleep_time = 0\nsmtpd_hard_error_limit = 500\nsmtpd_soft_error_limit = 400\nsmtpd_relay_restrictions = reject_unauth_destination\nsmtpd_junk_command_limit = 500\nrecipient_delimiter = +\n"
     with PostfixPeer(common) as postfix:
         ours = "virtual_mailbox_domains = peer.test\nvirtual_mailbox_maps = inline:{ user01@peer.test=user01/, user02@peer.test=user02/ }\nmydestination =\nlocal_recipient_maps =\n"
         with Postcot(main_cf=common + ours + "smtpd_tls_security_level = none\n") as server:

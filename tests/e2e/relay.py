@@ -40,7 +40,7 @@ def test_an_unknown_user_over_there_comes_back_as_a_readable_bounce():
         server.sendmail("-f", "user01@example.com", "nobody.here@peer.test", data=LETTER)
         bounce = read(server.wait_for_mail("user01", 1)[0])
         assert bounce.get_content_type() == "multipart/report" and bounce.get_param("report-type") == "delivery-status"
-        assert bounce["Return-Path"] == "<>" and "MAILER-DAEMON@mail.example.com" in bounce["From"]
+        assert bounce["Return-Path"] == "<>" and "MAILER-DAEMON@example.com" in bounce["From"]
         assert bounce["Subject"] == "Undelivered Mail Returned to Sender"
         text, status, original = bounce.get_payload()
         assert "This is the mail system at host mail.example.com." in text.get_content()

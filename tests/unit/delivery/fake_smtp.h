@@ -33,6 +33,7 @@ class FakeSmtp {
         {"AUTH", "235 2.7.0 welcome"},
     };
     bool lmtp = false;
+    int patience_seconds = 10;
 
     void start() {
         fd_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -92,7 +93,7 @@ class FakeSmtp {
         return send(fd, out.data(), out.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(out.size());
     }
     void serve(int fd) {
-        timeval patience{10, 0};
+        timeval patience{patience_seconds, 0};
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
         std::string in;
         size_t accepted = 0;

@@ -278,6 +278,7 @@ TEST_CASE("smtp(8): TLS that is required and not offered defers; opportunistic d
     AgentUnderTest agent(run_remote_agent, kMain + "smtp_tls_security_level = may\n", kMaster);
     FakeSmtp broken;   // offers it, and then talks nonsense
     broken.replies["EHLO"] = "250-fake.example\r\n250 STARTTLS";
+    broken.patience_seconds = 1;
     broken.replies["STARTTLS"] = "220 go\r\nno TLS at all";
     broken.start();
     CHECK(agent.deliver(letter(broken)).outcome == ipc::Outcome::kSent);

@@ -42,6 +42,12 @@ class Process final : public login::SessionProcess {
         }
     }
 
+    Task<void> finish() override {
+        scope_.cancel();
+        co_await scope_.join();
+        owners_.clear();
+    }
+
   private:
     Task<Expected<std::shared_ptr<Owner>>> owner_of(const login::LoggedIn& facts) {
         std::string key = facts.user + '\0' + facts.home + '\0' + facts.mail;

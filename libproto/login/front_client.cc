@@ -252,6 +252,7 @@ Task<LoginOutcome> FrontClient::hand_over(uint32_t client_pid, uint32_t request_
         co_return outcome(LoginOutcome::Kind::kUnavailable, "UNAVAILABLE", "Internal login failure.");
     }
     if (reply->pid == 0) {
+        c.reason = "Disconnected: " + reply->text;
         auto kind = reply->code == "UNAVAILABLE" ? LoginOutcome::Kind::kUnavailable : LoginOutcome::Kind::kFailed;
         co_return outcome(kind, reply->code, reply->text);
     }

@@ -35,6 +35,8 @@ class SessionProcess {
     // One connection from just after its login to its end; several run at once. Says the login's OK itself. Cancelled
     // with ECANCELED when the daemon stops.
     virtual Task<void> serve(LoggedIn session) = 0;
+    // No connection is left and the process ends: stops what it has running and lets go of its stores.
+    virtual Task<void> finish() { co_return; }
 };
 
 struct Protocol {

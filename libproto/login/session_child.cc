@@ -55,6 +55,7 @@ class SessionChild {
         co_await sessions_.join();
         scope.cancel();
         co_await scope.join();
+        co_await process_->finish();
     }
 
     Task<void> serve(uint64_t connection, LoggedIn facts) {

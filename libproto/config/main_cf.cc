@@ -45,16 +45,8 @@ struct MainCf::State final : Names {
         return entry.line ? file + ", line " + std::to_string(entry.line) : std::string("option -o");
     }
 
-    // <transport>_<suffix>; local's own defaults are those of local(8).
+    // <transport>_<suffix>
     static bool transport_default(std::string_view name, std::string& out) {
-        if (name == "local_destination_concurrency_limit") {
-            out = "2";
-            return true;
-        }
-        if (name == "local_destination_recipient_limit") {
-            out = "1";
-            return true;
-        }
         const auto* suffix = find_transport_suffix(name);
         if (suffix) out = suffix->default_value;
         return suffix;

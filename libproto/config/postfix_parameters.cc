@@ -298,6 +298,8 @@ constexpr Parameter kParameters[] = {
     {"lmtp_xforward_timeout", kTime, "300s", kUnsupported},
     {"local_command_shell", kText, "", kHonoured},
     {"local_delivery_status_filter", kText, "$default_delivery_status_filter", kUnsupported},
+    {"local_destination_concurrency_limit", kNumber, "2", kHonoured},
+    {"local_destination_recipient_limit", kNumber, "1", kHonoured},
     {"local_header_rewrite_clients", kText, "permit_inet_interfaces", kHonoured},
     {"local_login_sender_maps", kText, "static:*", kUnsupported},
     {"local_recipient_maps", kText, "proxy:unix:passwd.byname $alias_maps", kHonoured},

@@ -24,7 +24,7 @@ void add_service_parameters(const Services& services, const config::MainCf& main
             bool time_limit = suffix.suffix == "time_limit";
             if (time_limit ? command != "pipe" && command != "spawn" : !transport) continue;
             std::string name = piece.entry.fields[0] + '_' + std::string(suffix.suffix);
-            if (!config::find_postfix_parameter(name)) out.emplace(name, main.raw(name));
+            out.emplace(name, main.raw(name));
         }
     }
 }
@@ -33,19 +33,23 @@ Values collect(const Options& options, const config::MainCf& main, const Service
     auto in_class = [&](std::string_view name) {
         return options.parameter_class == "all" || options.parameter_class == name;
     };
+    Values of_services;
+    add_service_parameters(services, main, of_services);
     Values out;
     if (in_class("builtin")) {
-        for (const auto& parameter : config::postfix_parameters())
-            out.emplace(parameter.name, main.raw(parameter.name));
+        for (const auto& parameter : config::postfix_parameters()) {
+            // local_destination_recipient_limit and the like belong to the service as soon as there is one.
+            if (!of_services.contains(parameter.name)) out.emplace(parameter.name, main.raw(parameter.name));
+        }
         if (options.defaults) out["config_directory"] = "/etc/postfix";
     }
-    if (in_class("service")) add_service_parameters(services, main, out);
+    if (in_class("service")) out.insert(of_services.begin(), of_services.end());
     if (options.defaults) return out;
     auto used = main.used_names(&services.master);
     Values only_set;
     for (const auto& set : main.set_parameters()) {
-        bool builtin = config::find_postfix_parameter(set.name);
-        bool service = !builtin && out.contains(set.name);
+        bool service = of_services.contains(set.name);
+        bool builtin = !service && config::find_postfix_parameter(set.name);
         bool user = !builtin && !service && used.contains(set.name);
         if (!in_class(builtin ? "builtin" : service ? "service" : "user") || !(builtin || service || user)) continue;
         out[set.name] = set.value;
@@ -58,7 +62,8 @@ Values collect(const Options& options, const config::MainCf& main, const Service
     return options.only_set ? only_set : out;
 }
 
-std::string shown(const Options& options, const config::MainCf& main, const std::string& name, const std::string& value) {
+std::string shown(const Options& options, const config::MainCf& main, const std::string& name,
+                  const std::string& value) {
     const auto* parameter = config::find_postfix_parameter(name);
     if (!options.expand || (parameter && parameter->kind == config::Kind::kRaw)) return value;
     auto expanded = main.try_expand(value);

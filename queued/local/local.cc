@@ -178,6 +178,7 @@ Decision LocalUsers::from_alias(const ipc::Deliver& deliver, const std::string& 
         again.kind = Action::Kind::kAddress;
         again.level = from.level + 1;
         again.local = lower_case(address.local);
+        again.delivered_to = from.delivered_to;
         expansion.context = again.encode();
     }
     return decided(std::move(result));
@@ -232,7 +233,8 @@ Decision LocalUsers::by_name(const ipc::Deliver& deliver, const ipc::DeliverReci
     Action action = from;
     action.local = local;
     action.extension = split.extension;
-    action.delivered_to = address;
+    // What an alias names is delivered as the alias's mail.
+    if (action.delivered_to.empty()) action.delivered_to = address;
     if (from.kind != Action::Kind::kExact) {
         auto alias = find_alias(local);
         std::string name = local;

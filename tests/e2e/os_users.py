@@ -36,7 +36,7 @@ def host(aliases="", main_cf=""):
         (folder / "aliases").write_text(aliases.format(first=first, second=second, folder=folder))
         with Postcot(
             start=False,
-            main_cf=f"mydestination = mail.example.com, localhost\nhome_mailbox = Maildir/\nalias_maps = hash:{folder}/aliases\nalias_database = $alias_maps\n{main_cf}",
+            main_cf=f"myorigin = $myhostname\nmydestination = mail.example.com, localhost\nhome_mailbox = Maildir/\nalias_maps = hash:{folder}/aliases\nalias_database = $alias_maps\n{main_cf}",
         ) as server:
             conf = server.etc / "dovecot/dovecot.conf"
             text = conf.read_text()

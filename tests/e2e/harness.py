@@ -166,7 +166,7 @@ class Postcot:
                 command = pathlib.Path(folder, "cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue
-            if command[0].endswith(b"/" + name.encode()) and str(self.etc).encode() in command:
+            if command[0].split(b"/")[-1] == name.encode() and str(self.etc).encode() in command:
                 found.append(int(folder[6:]))
         return sorted(found)
 

@@ -10,7 +10,7 @@ from harness import BIN, TOP, free_base_port, main
 def quickstart(user=None):
     state = tempfile.mkdtemp(prefix="pc.", dir="/tmp")
     if user:
-        shutil.chown(state, user, user)
+        shutil.chown(state, user)
     command = [str(TOP / "etc/quickstart"), "--once", "--no-build", "--state", state, "--base-port", str(free_base_port())]
     if user:
         command = ["runuser", "-u", user, "--", "env", f"POSTCOT_BIN={BIN}"] + command

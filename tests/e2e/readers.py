@@ -94,12 +94,15 @@ Port {server.imap}
 User user02@example.com
 Pass pass02
 SSLType None
+
 IMAPStore far
 Account a
+
 MaildirStore near
 Path {folder}/mail/
 Inbox {folder}/mail/INBOX
 SubFolders Verbatim
+
 Channel c
 Far :far:
 Near :near:

@@ -1,6 +1,8 @@
 #include "queued/manager_process.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -33,8 +35,9 @@ struct Folder {
 
 // As postfix-files has them; made when absent, so that a fresh folder works.
 constexpr Folder kFolders[] = {
-    {"", 0755, false, false},      {"/private", 0700, true, false}, {"/public", 0710, true, true},  {"/maildrop", 0730, true, true},
-    {"/journal", 0700, true, false}, {"/large", 0700, true, false},   {"/index", 0700, true, false},
+    {"", 0755, false, false},        {"/private", 0700, true, false}, {"/public", 0710, true, true},
+    {"/maildrop", 0730, true, true}, {"/journal", 0700, true, false}, {"/large", 0700, true, false},
+    {"/index", 0700, true, false},
 };
 
 Expected<void> prepare_folders(const std::string& queue_directory, const Account* owner, const Account* postdrop) {
@@ -49,7 +52,8 @@ Expected<void> prepare_folders(const std::string& queue_directory, const Account
         if (!owner || !folder.owned) continue;
         struct stat st {};
         gid_t group = folder.postdrop && postdrop ? postdrop->gid : static_cast<gid_t>(-1);
-        if (::stat(path.c_str(), &st) == 0 && (st.st_uid != owner->uid || (group != static_cast<gid_t>(-1) && st.st_gid != group))) {
+        if (::stat(path.c_str(), &st) == 0 &&
+            (st.st_uid != owner->uid || (group != static_cast<gid_t>(-1) && st.st_gid != group))) {
             if (::chown(path.c_str(), owner->uid, group) != 0) return fail_errno(errno, "chown " + path);
             ::chmod(path.c_str(), folder.mode);
         }
@@ -57,12 +61,34 @@ Expected<void> prepare_folders(const std::string& queue_directory, const Account
     return {};
 }
 
+// Two managers on one journal would destroy it: the one before us may still be ending (its parent was killed).
+Expected<UniqueFd> lock_queue(const std::string& queue_directory) {
+    std::string path = queue_directory + "/journal/lock";
+    UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!fd) return fail_errno(errno, "open " + path);
+    for (int tries = 0; ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0; ++tries) {
+        if (errno != EWOULDBLOCK || tries >= 300) return fail(EBUSY, "another queue manager uses " + queue_directory);
+        ::usleep(100000);
+    }
+    return fd;
+}
+
+struct Stop {
+    Event event;
+    bool at_once = false;   // nobody waits for us: deliveries under way are done again by the next manager
+};
+
 // Agents' channels as the parent starts them.
-Task<void> take_agents(ipc::Channel& parent, QueueManager& manager) {
+Task<void> take_agents(ipc::Channel& parent, QueueManager& manager, Stop& stop, Event& wake) {
     for (;;) {
         auto frame = co_await parent.receive();
         if (!frame) {
-            if (frame.error().code != ECANCELED) ::raise(SIGTERM);   // the parent is gone
+            if (frame.error().code != ECANCELED) {
+                log::warning("the parent process is gone: stopping");
+                stop.at_once = true;
+                stop.event.set();
+                wake.set();
+            }
             co_return;
         }
         if (frame->fds.size() != 1) continue;
@@ -76,16 +102,17 @@ struct Sockets {
     UniqueFd intake, control, pickup;
 };
 
-Task<int> serve(const std::string& config_root, UniqueFd parent_fd, Sockets sockets, Store& store, std::unique_ptr<ManagerConfig> config) {
-    Event stop;
+Task<int> serve(const std::string& config_root, UniqueFd parent_fd, Sockets sockets, Store& store,
+                std::unique_ptr<ManagerConfig> config) {
+    Stop stop;
     bool reload_wanted = false;
     Event wake;
     Loop::current().on_signal(SIGTERM, [&] {
-        stop.set();
+        stop.event.set();
         wake.set();
     });
     Loop::current().on_signal(SIGINT, [&] {
-        stop.set();
+        stop.event.set();
         wake.set();
     });
     Loop::current().on_signal(SIGHUP, [&] {
@@ -95,8 +122,8 @@ Task<int> serve(const std::string& config_root, UniqueFd parent_fd, Sockets sock
 
     Scope writer;
     writer.spawn(store.commits().run());
-    Scope scope;     // servers
-    Scope agents;    // channels to agents
+    Scope scope;    // servers
+    Scope agents;   // channels to agents
     int parent_socket = ::dup(parent_fd.get());
     ipc::Channel parent(std::move(parent_fd));
     QueueManager manager(store, std::move(config), agents);
@@ -104,7 +131,7 @@ Task<int> serve(const std::string& config_root, UniqueFd parent_fd, Sockets sock
     Pickup pickup(manager, scope, std::move(sockets.pickup));
     ControlServer control(manager, pickup, scope, std::move(sockets.control));
     manager.start();
-    agents.spawn(take_agents(parent, manager));
+    agents.spawn(take_agents(parent, manager, stop, wake));
     scope.spawn(intake.run());
     scope.spawn(control.run());
     scope.spawn(pickup.listen());
@@ -112,15 +139,16 @@ Task<int> serve(const std::string& config_root, UniqueFd parent_fd, Sockets sock
     if (::write(parent_socket, "R", 1) != 1) log::warning("the parent process does not listen");
     ::close(parent_socket);
 
-    while (!stop.is_set()) {
+    while (!stop.event.is_set()) {
         auto woken = co_await wake.wait();
         if (!woken) break;
         wake.reset();
         if (!reload_wanted) continue;
         reload_wanted = false;
         auto fresh = Configuration::load(config_root);
-        Expected<std::unique_ptr<ManagerConfig>> next = fresh ? ManagerConfig::load(fresh->main, fresh->master)
-                                                              : Expected<std::unique_ptr<ManagerConfig>>(fail(fresh.error()));
+        Expected<std::unique_ptr<ManagerConfig>> next =
+            fresh ? ManagerConfig::load(fresh->main, fresh->master)
+                  : Expected<std::unique_ptr<ManagerConfig>>(fail(fresh.error()));
         if (!next) {
             log::error("reload: {}: the old configuration stays", next.error().text);
             continue;
@@ -133,7 +161,7 @@ Task<int> serve(const std::string& config_root, UniqueFd parent_fd, Sockets sock
 
     // What was accepted is safe already; what is under way is given time to say how it ended.
     manager.stop();
-    auto deadline = Loop::current().now() + kStopPatience;
+    auto deadline = Loop::current().now() + (stop.at_once ? Millis(0) : kStopPatience);
     while (!manager.idle() && Loop::current().now() < deadline) {
         auto slept = co_await sleep_for(Millis(20));
         if (!slept) break;
@@ -185,12 +213,15 @@ int run_manager(const std::string& config_root, UniqueFd parent, Configuration c
     if (auto entered = enter_sandbox(sandbox); !entered) log::fatal("sandbox: {}", entered.error().text);
     ::umask(077);
 
+    auto lock = lock_queue(queue_directory);
+    if (!lock) log::fatal("{}", lock.error().text);
     Loop loop;
     StoreOptions options;
     options.directory = queue_directory;
     Store store(Files::disk(), options);
     if (auto opened = store.open(); !opened) log::fatal("queue: {}", opened.error().text);
-    return loop.run_until_complete(serve(config_root, std::move(parent), std::move(sockets), store, std::move(*config)));
+    return loop.run_until_complete(
+        serve(config_root, std::move(parent), std::move(sockets), store, std::move(*config)));
 }
 
 }   // namespace postcot::queued

@@ -112,8 +112,9 @@ Expected<CleanupOutput> Cleanup::run(CleanupInput input) const {
     CleanupOutput out;
     out.envelope = input.envelope;
     if (!input.envelope.sender.empty()) {
-        auto sender = input.envelope.no_rewrite ? Expected<std::string>(resolver().rewriter().local(input.envelope.sender))
-                                                : rules_->envelope_sender(input.envelope.sender);
+        auto sender = input.envelope.no_rewrite
+                          ? Expected<std::string>(resolver().rewriter().local(input.envelope.sender))
+                          : rules_->envelope_sender(input.envelope.sender);
         if (!sender) return table_error(sender.error());
         out.envelope.sender = std::move(*sender);
     }
@@ -133,14 +134,16 @@ Expected<CleanupOutput> Cleanup::run(CleanupInput input) const {
         options.from = input.full_name.empty() ? address : quoted_name(input.full_name) + " <" + address + ">";
         options.undisclosed_recipients = undisclosed_;
     }
-    if (local && !input.internal && !input.envelope.no_rewrite) {
+    if (local && !input.envelope.no_rewrite) {
         options.rewrite = [this](std::string_view address, smtp::HeaderClass kind) {
-            auto rewritten = kind == smtp::HeaderClass::kSender ? rules_->header_sender(address) : rules_->header_recipient(address);
+            auto rewritten =
+                kind == smtp::HeaderClass::kSender ? rules_->header_sender(address) : rules_->header_recipient(address);
             return rewritten ? std::move(*rewritten) : std::string(address);
         };
     }
     size_t blank = input.text.substr(0, 1) == "\n" ? 0 : input.text.find("\n\n");
-    std::string_view given = blank == std::string_view::npos ? input.text : input.text.substr(0, blank == 0 ? 1 : blank + 2);
+    std::string_view given =
+        blank == std::string_view::npos ? input.text : input.text.substr(0, blank == 0 ? 1 : blank + 2);
     smtp::HeaderCleanup header(std::move(options));
     std::string text;
     text.reserve(given.size() + 256);

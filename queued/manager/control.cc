@@ -134,6 +134,7 @@ bool QueueManager::requeue(const std::string& id) {
     input.queue_id = new_queue_id();
     input.envelope = stored->envelope;
     input.envelope.hold = false;
+    input.envelope.local_submission = false;   // its header is complete
     input.envelope.recipients.clear();
     std::vector<Recipient> kept;
     std::vector<RecipientState> kept_states;
@@ -153,8 +154,8 @@ bool QueueManager::requeue(const std::string& id) {
     auto head = store_.read_head(*stored);
     if (!head) return false;
     input.internal = true;
-    input.received = "Received: by " + settings().hostname + " (" + settings().mail_name + ", requeued)\n\tid " + input.queue_id + "; " +
-                     mail_date(static_cast<int64_t>(now()));
+    input.received = "Received: by " + settings().hostname + " (" + settings().mail_name + ", requeued)\n\tid " +
+                     input.queue_id + "; " + mail_date(static_cast<int64_t>(now()));
     submission.text = std::move(*head);
     std::string fresh = input.queue_id;
     if (stored->large) {

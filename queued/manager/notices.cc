@@ -8,12 +8,14 @@
 namespace postcot::queued {
 
 bool QueueManager::wants(const Recipient& recipient, uint8_t event) {
-    if (recipient.notify == 0) return event != ipc::kNotifySuccess;   // RFC 3461 §4.1: failure, and at our discretion delay
+    if (recipient.notify == 0)
+        return event != ipc::kNotifySuccess;   // RFC 3461 §4.1: failure, and at our discretion delay
     return (recipient.notify & event) != 0;
 }
 
-bool QueueManager::notice(const ActiveMessage& about, DsnKind kind, const std::vector<uint32_t>& indexes, const std::string& from,
-                          const std::string& to, bool postmaster_copy, const char* what, std::vector<Store::Extra>& out) {
+bool QueueManager::notice(const ActiveMessage& about, DsnKind kind, const std::vector<uint32_t>& indexes,
+                          const std::string& from, const std::string& to, bool postmaster_copy, const char* what,
+                          std::vector<Store::Extra>& out) {
     const StoredMessage& stored = about.stored;
     Submission submission;
     auto& input = submission.input;
@@ -46,8 +48,6 @@ bool QueueManager::notice(const ActiveMessage& about, DsnKind kind, const std::v
                      : result.action == 2      ? "expanded"
                                                : "delivered";
         one.status = result.dsn;
-        // An expired message's last failure was temporary; what is reported is final (Postfix does the same).
-        if (kind == DsnKind::kFailure && !one.status.empty() && one.status[0] == '4' && stored.expire) one.status = result.dsn;
         one.text = result.text;
         one.remote_mta = result.remote_mta;
         one.diagnostic = result.diagnostic;
@@ -62,18 +62,21 @@ bool QueueManager::notice(const ActiveMessage& about, DsnKind kind, const std::v
     submission.text = compose_dsn(dsn, config_->templates, config_->dsn);
 
     input.envelope.sender = from;
+    input.envelope.local_submission = true;   // From: MAILER-DAEMON gets its domain
     input.envelope.smtputf8 = stored.envelope.smtputf8;
     input.envelope.arrival_seconds = at;
     Recipient recipient;
     recipient.address = to;
     recipient.notify = ipc::kNotifyNever;
     input.envelope.recipients.push_back(std::move(recipient));
-    input.received = "Received: by " + settings().hostname + " (" + settings().mail_name + ")\n\tid " + input.queue_id + "; " + mail_date(at);
+    input.received = "Received: by " + settings().hostname + " (" + settings().mail_name + ")\n\tid " + input.queue_id +
+                     "; " + mail_date(at);
     input.internal = true;
     std::string id = input.queue_id;
     auto made = prepare(submission);
     if (!made) {
-        log::warning_as(settings().syslog_name + "/bounce", "{}: cannot make a notification to <{}>: {}", stored.id, to, made.error().text);
+        log::warning_as(settings().syslog_name + "/bounce", "{}: cannot make a notification to <{}>: {}", stored.id, to,
+                        made.error().text);
         return false;
     }
     log::info_as(settings().syslog_name + "/bounce", "{}: {}: {}", stored.id, what, id);
@@ -98,7 +101,8 @@ void QueueManager::notices(ActiveMessage& message, std::vector<Store::Extra>& ou
     const bool from_double_bounce = sender == double_bounce || sender == s.double_bounce_sender;
     if (!all_failed.empty()) {
         if (from_double_bounce) {
-            log::warning_as(s.syslog_name + "/bounce", "{}: undeliverable postmaster notification discarded", stored.id);
+            log::warning_as(s.syslog_name + "/bounce", "{}: undeliverable postmaster notification discarded",
+                            stored.id);
         } else if (sender.empty()) {
             if (s.notify_classes.count("2bounce")) {
                 notice(message, DsnKind::kFailure, all_failed, double_bounce, s.twobounce_notice_recipient, true,
@@ -140,9 +144,11 @@ void QueueManager::delay_notice(ActiveMessage& message, std::vector<Store::Extra
         all.push_back(i);
         if (wants(stored.envelope.recipients[i], ipc::kNotifyDelay)) late.push_back(i);
     }
-    if (!late.empty()) notice(message, DsnKind::kDelay, late, "", stored.envelope.sender, false, "sender delay notification", out);
+    if (!late.empty())
+        notice(message, DsnKind::kDelay, late, "", stored.envelope.sender, false, "sender delay notification", out);
     if (s.notify_classes.count("delay")) {
-        notice(message, DsnKind::kDelay, all, double_bounce, s.delay_notice_recipient, true, "postmaster delay notification", out);
+        notice(message, DsnKind::kDelay, all, double_bounce, s.delay_notice_recipient, true,
+               "postmaster delay notification", out);
     }
 }
 

@@ -72,7 +72,7 @@ int main(int argc, char** argv) {
         return 1;
     }
     open_log(configuration->main, args.verbose);
-    for (const auto& warning : configuration->main.warnings()) log::warning("{}", warning);
+    for (const auto& warning : configuration->main.warnings(&configuration->master)) log::warning("{}", warning);
 
     queued::ParentJobs jobs;
     jobs.manager = [&args](UniqueFd parent, queued::Configuration c) {

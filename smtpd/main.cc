@@ -253,7 +253,8 @@ int run(int argc, char** argv) {
     options.ident = configuration->main.str("syslog_name") + "/smtpd";
     options.destination = log_destination(configuration->main);
     log::open(options);
-    for (const auto& warning : configuration->main.warnings()) log::warning("{}", warning);
+    auto master = config::MasterCf::load(configuration->main.directory(), configuration->main);
+    for (const auto& warning : configuration->main.warnings(master ? &*master : nullptr)) log::warning("{}", warning);
 
     Loop loop;
     auto checked = check_configuration(*configuration);

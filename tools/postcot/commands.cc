@@ -162,7 +162,8 @@ int check(const Voice& voice, const Settings& settings, const std::vector<Half>&
             voice.say("warning: " + wrong);
             status = 1;
         }
-        auto warnings = half == Half::kPostfix ? settings.main->warnings() : settings.dovecot->warnings();
+        auto warnings = half == Half::kPostfix ? settings.main->warnings(settings.master ? &*settings.master : nullptr)
+                                               : settings.dovecot->warnings();
         for (const auto& warning : warnings) voice.say("warning: " + warning);
     }
     return status;

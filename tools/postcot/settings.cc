@@ -24,7 +24,7 @@ std::string Settings::pid_file(Half half) const {
 
 std::vector<std::string> Settings::warnings() const {
     std::vector<std::string> all;
-    if (main) all = main->warnings();
+    if (main) all = main->warnings(master ? &*master : nullptr);
     if (dovecot) {
         auto more = dovecot->warnings();
         all.insert(all.end(), more.begin(), more.end());

@@ -19,6 +19,7 @@ bool take_keyword(std::string_view& arguments, std::string_view keyword, bool st
     }
     if (rest.empty() || rest.front() != ':') return false;
     rest.remove_prefix(1);
+    if (trim(rest).empty()) return false;
     arguments = rest;
     return true;
 }

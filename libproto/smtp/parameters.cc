@@ -10,7 +10,7 @@ namespace {
 tl::unexpected<Error> unsupported(std::string_view word) {
     return fail(555, "5.5.4", "Unsupported option: " + std::string(word.substr(0, 100)));
 }
-tl::unexpected<Error> bad(std::string_view what) { return fail(501, "5.5.4", "Error: " + std::string(what)); }
+tl::unexpected<Error> bad(std::string_view what) { return fail(501, "5.5.4", std::string(what)); }
 
 struct Parameter {
     std::string_view word;    // "SIZE=100"
@@ -120,26 +120,26 @@ Expected<RcptParameters> parse_rcpt_parameters(std::string_view text, const Offe
     while (next_parameter(text, p)) {
         if (offered.dsn && p.has_value && equals_ignoring_case(p.name, "NOTIFY")) {
             auto notify = parse_notify(p.value);
-            if (!notify || out.notify != kNotifyUnset) return bad("Bad NOTIFY parameter syntax");
+            if (!notify || out.notify != kNotifyUnset) return bad("Error: Bad NOTIFY parameter syntax");
             out.notify = *notify;
         } else if (offered.dsn && p.has_value && equals_ignoring_case(p.name, "ORCPT")) {
             // RFC 3461 §4.2: addr-type ";" xtext; RFC 6533 §3 for utf-8.
             const size_t semicolon = p.value.find(';');
             if (semicolon == std::string_view::npos || semicolon == 0 || !out.orcpt.empty() || p.value.size() > 500) {
-                return bad("Bad ORCPT parameter syntax");
+                return bad("Error: Bad ORCPT parameter syntax");
             }
             const auto type = p.value.substr(0, semicolon);
             for (char c : type) {
-                if (!is_alpha(c) && !is_digit(c) && c != '-') return bad("Bad ORCPT parameter syntax");
+                if (!is_alpha(c) && !is_digit(c) && c != '-') return bad("Error: Bad ORCPT parameter syntax");
             }
             const auto encoded = p.value.substr(semicolon + 1);
             const bool utf8 = equals_ignoring_case(type, "utf-8");
             auto decoded = utf8 ? decode_utf8_xtext(encoded) : decode_xtext(encoded);
-            if (!decoded || decoded->empty()) return bad("Bad ORCPT parameter syntax");
+            if (!decoded || decoded->empty()) return bad("Error: Bad ORCPT parameter syntax");
             for (char c : *decoded) {
                 const auto u = static_cast<unsigned char>(c);
                 if (u < 32 || u == 127 || (u >= 128 && !(utf8 && smtputf8) && !utf8))
-                    return bad("Bad ORCPT parameter syntax");
+                    return bad("Error: Bad ORCPT parameter syntax");
             }
             out.orcpt = lower(type) + ';' + *decoded;
         } else {

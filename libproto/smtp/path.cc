@@ -171,7 +171,8 @@ class Parser {
         auto name = in_.substr(start, at_ - start);
         if (!options_.strict && name.size() > 1 && name.back() == '.') name.remove_suffix(1);
         out = name;
-        return is_domain_syntax(name, true);
+        // An address without brackets is no domain (resolve_numeric_domain).
+        return is_domain_syntax(name, true) && !is_ipv4(name);
     }
 
     std::string_view in_;

@@ -72,7 +72,9 @@ Task<void> Session::on_data(std::string_view arguments) {
 Task<void> Session::on_bdat(std::string_view arguments) {
     auto bdat = smtp::parse_bdat(arguments);
     if (!bdat) {
-        reply(bdat.error());
+        // Octets of unknown number follow: what they are must not be guessed.
+        reply(521, "5.5.4", bdat.error().text);
+        end_ = End::kQuit;
         co_return;
     }
     // RFC 3030 §2: the octets follow whatever the server thinks of them, so they are always read.
@@ -269,7 +271,8 @@ Task<void> Session::finish_message() {
 void Session::answer_message(const Expected<std::string>& queued) {
     auto answer = [&](std::string_view prefix) {
         if (queued) {
-            reply(250, "2.0.0", std::string(prefix) + "Ok: queued as " + *queued);
+            const auto bytes = bdat_active_ ? fmt::format("{} bytes ", c_.size) : std::string();
+            reply(250, "2.0.0", std::string(prefix) + "Ok: " + bytes + "queued as " + *queued);
         } else {
             reply(queued.error().code, queued.error().enhanced, std::string(prefix) + queued.error().text);
         }

@@ -8,14 +8,15 @@
 namespace postcot::smtpd {
 
 namespace {
-smtp::MailOptions mail_options(const Service& service, uint32_t discarded, bool sasl) {
+smtp::MailOptions mail_options(const Service& service, uint32_t discarded) {
     smtp::MailOptions out;
     out.strict = service.strict_envelopes;
     out.offered.size = !(discarded & kSize);
     out.offered.eight_bit_mime = !(discarded & kEightBitMime);
     out.offered.dsn = !(discarded & kDsn);
     out.offered.smtputf8 = !(discarded & kSmtpUtf8);
-    out.offered.auth = sasl && !(discarded & kAuth);
+    // AUTH= is understood even where AUTH is not offered: a relay may pass it on (RFC 4954 §5).
+    out.offered.auth = !(discarded & kAuth);
     return out;
 }
 }   // namespace
@@ -33,7 +34,7 @@ Task<void> Session::on_mail(std::string_view arguments) {
         reply(503, "5.5.1", "Error: MAIL after out-of-order BDAT");
         co_return;
     }
-    auto mail = smtp::parse_mail(arguments, mail_options(service_, discard_keywords_, service_.sasl_enabled));
+    auto mail = smtp::parse_mail(arguments, mail_options(service_, discard_keywords_));
     if (!mail) {
         reply(mail.error());
         co_return;
@@ -90,7 +91,7 @@ Task<void> Session::on_rcpt(std::string_view arguments) {
         reply(503, "5.5.1", "Error: RCPT after BDAT");
         co_return;
     }
-    auto rcpt = smtp::parse_rcpt(arguments, mail_options(service_, discard_keywords_, false), c_.mail.smtputf8);
+    auto rcpt = smtp::parse_rcpt(arguments, mail_options(service_, discard_keywords_), c_.mail.smtputf8);
     if (!rcpt) {
         reply(rcpt.error());
         co_return;

@@ -102,7 +102,9 @@ void Session::on_quit(std::string_view) {
 
 void Session::on_unknown(const smtp::CommandLine& command) {
     // RFC 5321 §4.2.4: 502 for what the RFC knows and we do not do, 500 for what nobody knows.
-    if (command.verb == smtp::Verb::kExpn) {
+    if (command.verb == smtp::Verb::kXclient || command.verb == smtp::Verb::kXforward) {
+        reply(550, "5.7.0", "Error: insufficient authorization");   // smtpd_authorized_xclient_hosts is empty here
+    } else if (command.verb == smtp::Verb::kExpn) {
         reply(502, "5.5.1", "Error: command not implemented");
     } else {
         reply(500, "5.5.2", "Error: command not recognized");

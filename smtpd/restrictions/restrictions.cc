@@ -131,6 +131,8 @@ Task<Verdict> Restrictions::at_mail(Context& c) {
 }
 
 Task<Verdict> Restrictions::at_rcpt(Context& c) {
+    // RFC 5321 §4.5.1: postmaster without a domain is always accepted.
+    if (smtp::equals_ignoring_case(c.recipient, "postmaster")) co_return Verdict::permit();
     // Each list has the last word only on itself: a permit in one does not skip the next.
     Evaluation e;
     if (service_->delay_reject) {

@@ -152,6 +152,7 @@ Task<Result> Authenticator::ask_passdbs(Request& request, const std::string* pas
         // What a passdb added before it said no is forgotten.
         std::string user = request.user;
         sasl::Fields reply = request.reply, userdb = request.userdb;
+        request.verbose = settings.verbose.value_or(settings_.verbose);
         request.skip_password = success;
         request.no_password = false;
         Result result = Result::kInternalFailure;
@@ -188,6 +189,7 @@ Task<Result> Authenticator::userdb_lookup(Request& request, bool after_login, sa
         const Database& settings = db->database();
         if (!applies(settings, request, success)) continue;
         sasl::Fields before = out;
+        request.verbose = settings.verbose.value_or(settings_.verbose);
         Result result = Result::kOk;
         if (db->needs_passdb_check() && !after_login) {
             Request probe(request);

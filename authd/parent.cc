@@ -2,13 +2,16 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include "authd/server.h"
 #include "authd/worker/parent_messages.h"
@@ -56,6 +59,15 @@ Expected<void> Parent::make_directories(const Settings& settings) {
 }
 
 Expected<Parent::Bound> Parent::bind(const SocketSettings& socket) {
+    if (auto given = activated_.find(socket.path); given != activated_.end()) {
+        struct stat st {};
+        Bound bound;
+        bound.settings = socket;
+        bound.fd = std::move(given->second);
+        bound.owner = ::stat(socket.path.c_str(), &st) == 0 ? st.st_uid : 0;
+        activated_.erase(given);
+        return bound;
+    }
     int uid = -1, gid = -1;
     if (running_as_root()) {
         uid = 0;
@@ -155,6 +167,7 @@ pid_t Parent::spawn_worker(Generation& generation) {
         int fd = theirs.get();
         auto pid = fork_child([fd] {
             constexpr int kSocket = 3;
+            ::prctl(PR_SET_NAME, "authd: worker");
             ::setpgid(0, 0);   // what PAM starts is killed with its worker
             if (fd != kSocket && ::dup2(fd, kSocket) < 0) return 1;
             ::close_range(kSocket + 1, ~0U, 0);
@@ -284,6 +297,12 @@ Task<int> Parent::run() {
     if (!made) {
         log::error("{}", made.error().text);
         co_return 1;
+    }
+    for (auto& socket : activated_sockets()) {
+        if (!socket.local.is_unix()) continue;
+        sockaddr_un name{};
+        std::memcpy(&name, &socket.local.storage, sizeof name);
+        activated_[name.sun_path] = std::move(socket.fd);
     }
     bind_all();
     auto started = start_server(settings_);

@@ -57,6 +57,7 @@ class Parent {
     std::shared_ptr<const Settings> settings_;
     std::function<Expected<Settings>()> load_;
     std::map<std::string, Bound> bound_;
+    std::map<std::string, UniqueFd> activated_;    // from systemd, by path, until bound
     std::map<std::string, std::string> missing_;   // path -> why, logged once
     std::shared_ptr<Generation> current_;
     std::vector<std::shared_ptr<Generation>> generations_;

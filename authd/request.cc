@@ -173,7 +173,7 @@ std::string Request::log_prefix(std::string_view who) const {
 }
 
 void Request::log_verbose(std::string_view who, std::string_view text) const {
-    if (settings.verbose) log::info("{}{}", log_prefix(who), text);
+    if (verbose) log::info("{}{}", log_prefix(who), text);
 }
 void Request::log_error(std::string_view who, std::string_view text) const {
     log::error("{}{}", log_prefix(who), text);

@@ -25,9 +25,10 @@ enum class Result {
 };
 
 struct Request {
-    explicit Request(const Settings& s) : settings(s) {}
+    explicit Request(const Settings& s) : settings(s), verbose(s.verbose) {}
 
     const Settings& settings;
+    bool verbose;            // auth_verbose, of the passdb or userdb that is being asked if it has its own
     std::string mechanism;   // upper case; empty for lookups
     std::string service;
     std::string session;

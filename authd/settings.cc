@@ -80,7 +80,11 @@ Expected<Database> database(const config::DovecotSection& section, bool passdb) 
         else if (skip != "never")
             return fail(0, db.where + ": skip: expected never, found or notfound, not '" + skip + "'");
     }
-    db.verbose = section.str("auth_verbose") == "yes";
+    std::string verbose = section.str("auth_verbose");
+    if (verbose == "yes" || verbose == "no")
+        db.verbose = verbose == "yes";
+    else if (!verbose.empty() && verbose != "default")
+        return fail(0, db.where + ": auth_verbose: expected yes, no or default, not '" + verbose + "'");
     return db;
 }
 

@@ -39,8 +39,8 @@ struct Database {
     bool deny = false;                          // passdb: who is in it may not log in
     std::vector<std::string> mechanisms;        // passdb: only for these; upper case
     std::vector<std::string> username_filter;   // passdb: masks; "!mask" excludes
-    bool verbose = false;
-    std::string where;   // "dovecot.conf:12", for errors
+    std::optional<bool> verbose;                // auth_verbose inside the section
+    std::string where;                          // "dovecot.conf:12", for errors
 };
 
 struct SocketSettings {

@@ -34,11 +34,16 @@ std::string or_setting(const config::DovecotConf& conf, std::string value, const
     return value.empty() ? conf.str(setting) : value;
 }
 
+Expected<std::string> expand(const config::DovecotConf& conf, const ipc::UserReply& reply, const std::string& text);
+
 void print_record(const config::DovecotConf& conf, const ipc::UserReply& reply) {
+    auto mail = or_setting(conf, reply.mail, "mail_location");
+    auto expanded = expand(conf, reply, mail);
+    if (expanded) mail = *expanded;
     std::printf("uid\t%s\n", or_setting(conf, reply.fields.get("uid"), "mail_uid").c_str());
     std::printf("gid\t%s\n", or_setting(conf, reply.fields.get("gid"), "mail_gid").c_str());
     std::printf("home\t%s\n", or_setting(conf, reply.home, "mail_home").c_str());
-    std::printf("mail\t%s\n", or_setting(conf, reply.mail, "mail_location").c_str());
+    std::printf("mail\t%s\n", mail.c_str());
     for (const auto& field : reply.fields.all()) {
         if (field.name == "uid" || field.name == "gid" || field.name == "home" || field.name == "mail") continue;
         std::printf("%s\t%s\n", field.name.c_str(), field.value.value_or("").c_str());

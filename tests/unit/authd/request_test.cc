@@ -136,7 +136,6 @@ TEST_CASE("dovecot.conf: what cannot be honoured is refused with its place") {
     };
     CHECK(refused("") != "");
     CHECK(refused("passdb {\n driver = static\n master = yes\n}\n").find("master = yes") != std::string::npos);
-    CHECK(refused("passdb {\n driver = static\n result_success = perhaps\n}\n").find("result_success") !=
-          std::string::npos);
+    CHECK(refused("passdb {\n driver = static\n result_success = perhaps\n}\n").find("perhaps") != std::string::npos);
     CHECK(refused("auth_verbose_passwords = sometimes\npassdb {\n driver = static\n}\n") != "");
 }

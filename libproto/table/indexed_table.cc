@@ -1,11 +1,10 @@
 // hash, btree and lmdb: an LMDB file made by postmap beside its text source. Without an index, or when the source is newer than it, the source itself is
 // read, so that an edit counts even before postmap ran; an index in Berkeley DB's format (another system's postmap made it) is passed over the same way.
-#include <sys/stat.h>
-
 #include <chrono>
 #include <unordered_map>
 
 #include "libproto/config/read_text.h"
+#include "libproto/table/file_id.h"
 #include "libproto/table/lmdb_file.h"
 #include "libproto/table/tables.h"
 
@@ -13,33 +12,6 @@ namespace postcot::table {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-// What tells one version of a file from the next.
-struct FileId {
-    ino_t inode = 0;
-    off_t size = -1;
-    timespec modified{};
-
-    bool operator==(const FileId& other) const {
-        return inode == other.inode && size == other.size && modified.tv_sec == other.modified.tv_sec &&
-               modified.tv_nsec == other.modified.tv_nsec;
-    }
-    bool exists() const { return size >= 0; }
-    bool newer_than(const FileId& other) const {
-        return modified.tv_sec != other.modified.tv_sec ? modified.tv_sec > other.modified.tv_sec
-                                                        : modified.tv_nsec > other.modified.tv_nsec;
-    }
-    static FileId of(const std::string& path) {
-        struct stat found {};
-        FileId id;
-        if (::stat(path.c_str(), &found) == 0) {
-            id.inode = found.st_ino;
-            id.size = found.st_size;
-            id.modified = found.st_mtim;
-        }
-        return id;
-    }
-};
 
 class IndexedTable final : public Table {
   public:
@@ -52,7 +24,11 @@ class IndexedTable final : public Table {
         auto now = Clock::now();
         if (now - checked_ >= std::chrono::seconds(1)) {
             checked_ = now;
-            if (!(FileId::of(source_) == source_id_) || !(FileId::of(index_) == index_id_)) refresh();
+            FileId source = FileId::of(source_);
+            FileId index = FileId::of(index_);
+            // What was read stays in use while neither file can be seen: a sandbox that shut us in does not empty the table.
+            bool visible = source.exists() || index.exists() || !error_.text.empty();
+            if (visible && (!(source == source_id_) || !(index == index_id_))) refresh();
         }
         if (!error_.text.empty()) return fail(error_);
         std::string folded = fold_key(key);

@@ -113,7 +113,8 @@ bool inside_braces(std::string_view& text) {
 
 }   // namespace
 
-Opened open_texthash(const std::string& path) {
+Opened open_texthash(std::string_view name) {
+    std::string path(name);
     auto text = config::read_text(path);
     if (!text) return fail(text.error());
     auto table = std::make_unique<MemoryTable>();

@@ -71,15 +71,15 @@ Expected<std::unique_ptr<Table>> open_nested(std::string_view spec, const config
     if (type == "hash" || type == "btree" || type == "lmdb") {
         return open_indexed(type, std::string(name), format_of(spec, main));
     }
-    if (type == "texthash") return open_texthash(std::string(name));
+    if (type == "texthash") return open_reloading(name, open_texthash);
     if (type == "inline") return open_inline(name);
     if (type == "static") return open_static(name);
     if (type == "fail") return open_fail(name);
     if (type == "environ") return open_environ();
     if (type == "randmap") return open_random(name);
-    if (type == "regexp") return open_regexp(name);
-    if (type == "pcre") return open_pcre(name);
-    if (type == "cidr") return open_cidr(name);
+    if (type == "regexp") return open_reloading(name, open_regexp);
+    if (type == "pcre") return open_reloading(name, open_pcre);
+    if (type == "cidr") return open_reloading(name, open_cidr);
     if (type == "unix") return open_unix(name);
     if (type == "proxy") return open_nested(name, main, depth + 1);
     if (type == "unionmap" || type == "pipemap") return open_parts(type, name, main, depth);

@@ -19,7 +19,7 @@ std::unique_ptr<Table> open_indexed(std::string_view type, const std::string& so
 std::string index_path(std::string_view type, const std::string& source);
 
 // simple_tables.cc
-Opened open_texthash(const std::string& path);
+Opened open_texthash(std::string_view path);
 Opened open_inline(std::string_view name);
 Opened open_static(std::string_view name);
 Opened open_fail(std::string_view name);
@@ -28,6 +28,10 @@ Opened open_random(std::string_view name);
 Opened open_empty(std::string warning);   // finds nothing
 Opened open_union(std::vector<std::unique_ptr<Table>> parts);
 Opened open_pipe(std::vector<std::unique_ptr<Table>> parts);
+
+// reloading_table.cc: opens by `open`, and again whenever the file changes; inline rules are opened as they are.
+using Opener = Opened (*)(std::string_view name);
+Opened open_reloading(std::string_view name, Opener open);
 
 // unix_table.cc: "passwd.byname", "group.byname"
 Opened open_unix(std::string_view name);

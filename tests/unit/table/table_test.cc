@@ -159,6 +159,27 @@ TEST_CASE("lmdb: an open table follows postmap's replacement of its file") {
     CHECK((made.st_mode & 0777) == 0600);
 }
 
+TEST_CASE("regexp and texthash: an edit counts within a second; one that cannot be read leaves the old rules") {
+    Folder folder;
+    auto rules = open_table("regexp:" + folder.write("r", "/a/ one\n"), main_cf());
+    std::string text = folder.write("t", "a one\n");
+    auto lines = open_table("texthash:" + text, main_cf());
+    auto index = open_table("hash:" + text, main_cf());
+    REQUIRE(rules);
+    REQUIRE(lines);
+    folder.write("r", "/a/ second\n");
+    folder.write("t", "a second\n");
+    ::usleep(1100 * 1000);
+    CHECK(look(**rules, "a") == "second");
+    CHECK(look(**lines, "a") == "second");
+    CHECK(look(**index, "a") == "second");
+    std::filesystem::remove(folder.path / "r");
+    std::filesystem::remove(text);
+    ::usleep(1100 * 1000);
+    CHECK(look(**rules, "a") == "second");
+    CHECK(look(**index, "a") == "second");
+}
+
 TEST_CASE("aliases(5): quoted names, continuation lines, comments; what postalias refuses is named") {
     auto source = read_source(
         "# c\nroot: joe, \"|/bin/x y\", :include:/x\n   , more\nPost Master: root\n\"quoted local\": a\n\"a b\"@x : "

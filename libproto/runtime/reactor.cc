@@ -439,7 +439,9 @@ class Reactor::SignalPipe final : public IoHandler {
         while ((n = ::read(read_end_, bytes, sizeof bytes)) > 0) {
             for (ssize_t i = 0; i < n; ++i) {
                 for (size_t k = 0; k < handlers_.size(); ++k) {
-                    if (handlers_[k].first == bytes[i]) handlers_[k].second();
+                    if (handlers_[k].first != bytes[i]) continue;
+                    auto fn = handlers_[k].second;   // a copy: it may add handlers
+                    fn();
                 }
             }
         }

@@ -29,6 +29,11 @@ int Voice::refuse(const std::string& text) const {
 
 namespace {
 
+int complain(const Voice& voice, const Settings& settings) {
+    for (const auto& problem : settings.problems) voice.say("fatal: " + problem);
+    return settings.problems.empty() ? 0 : 1;
+}
+
 const char* system_name(Half half) {
     return half == Half::kPostfix ? "the Postfix mail system" : "the Dovecot mailbox system";
 }
@@ -78,7 +83,8 @@ int start_in_background(const Voice& voice, Settings settings, SupervisorOptions
 }   // namespace
 
 pid_t running(const Settings& settings, Half half) {
-    return settings.has(half) ? PidFile::holder(settings.pid_file(half)) : 0;
+    auto file = settings.pid_files.find(half);
+    return file == settings.pid_files.end() ? 0 : PidFile::holder(file->second);
 }
 
 int start(const Voice& voice, const std::string& root, const StartOptions& options) {
@@ -145,13 +151,14 @@ int reload(const Voice& voice, const Settings& settings, const std::vector<Half>
     for (auto [pid, signum] : signals) {
         if (::kill(pid, signum) < 0) return voice.refuse(std::string("kill: ") + std::strerror(errno));
     }
-    if (!signals.empty()) return 0;
+    // The daemons say in the log what is wrong and keep what they have; here it is said too.
+    if (!signals.empty()) return complain(voice, settings);
     return voice.refuse((halves.size() == 1 ? std::string(system_name(halves[0])) : std::string("the mail system")) +
                         " is not running");
 }
 
 int check(const Voice& voice, const Settings& settings, const std::vector<Half>& halves) {
-    int status = 0;
+    int status = complain(voice, settings);
     for (Half half : halves) {
         if (!settings.has(half)) continue;
         if (auto made = create_folders(settings, half); !made) {

@@ -126,16 +126,17 @@ int postcot_command(const std::vector<std::string>& arguments) {
     }
     if (command == "start") return start(voice, root, options);
     if (command.empty()) return usage(kUsage);
-    auto settings = load_settings(root);
-    if (!settings) return voice.refuse(settings.error().text);
-    if (command == "stop") return stop(voice, *settings, kBoth);
-    if (command == "reload") return reload(voice, *settings, kBoth);
-    if (command == "check") return check(voice, *settings, kBoth);
     if (command == "flush") return flush(voice, root);
+    Settings settings = read_settings(root);
+    if (command == "stop") return stop(voice, settings, kBoth);
+    if (command == "reload") return reload(voice, settings, kBoth);
+    if (command == "check") return check(voice, settings, kBoth);
     if (command == "status") {
-        int status = 0;
-        if (settings->main) status |= status_of(voice, *settings, Half::kPostfix, "Postfix mail system");
-        if (settings->dovecot) status |= status_of(voice, *settings, Half::kDovecot, "Dovecot mailbox system");
+        int status = settings.pid_files.empty() ? 1 : 0;
+        for (const auto& [half, file] : settings.pid_files) {
+            status |= status_of(voice, settings, half,
+                                half == Half::kPostfix ? "Postfix mail system" : "Dovecot mailbox system");
+        }
         return status;
     }
     return usage(kUsage);
@@ -167,33 +168,34 @@ int postfix_command(const std::vector<std::string>& arguments) {
     if (root != directory && directory != without_slash(root) + "/postfix" && directory != "/postfix") {
         return voice.refuse("the folder of main.cf must be called postfix: " + directory);
     }
-    auto settings = load_settings(root);
-    if (!settings) return voice.refuse(settings.error().text);
-    if (!settings->main) return voice.refuse("open " + directory + "/main.cf: No such file or directory");
+    Settings settings = read_settings(root);
+    if (!settings.pid_files.count(Half::kPostfix)) {
+        return voice.refuse("open " + directory + "/main.cf: No such file or directory");
+    }
     const std::vector<Half> half = {Half::kPostfix};
-    bool runs = running(*settings, Half::kPostfix) > 0;
+    bool runs = running(settings, Half::kPostfix) > 0;
     if (command == "start" || command == "start-fg") {
         if (runs) return voice.refuse("the Postfix mail system is already running");
-        check(voice, *settings, half);
+        check(voice, settings, half);
         voice.say("starting the Postfix mail system");
         options.foreground = command == "start-fg";
         return start(voice, root, options);
     }
     if (command == "stop") {
         if (runs) voice.say("stopping the Postfix mail system");
-        return stop(voice, *settings, half);
+        return stop(voice, settings, half);
     }
     if (command == "abort") {
         if (!runs) return voice.refuse("the Postfix mail system is not running");
         voice.say("aborting the Postfix mail system");
-        return stop(voice, *settings, half);
+        return stop(voice, settings, half);
     }
     if (command == "reload") {
         if (runs) voice.say("refreshing the Postfix mail system");
-        return reload(voice, *settings, half);
+        return reload(voice, settings, half);
     }
-    if (command == "status") return status_of(voice, *settings, Half::kPostfix, "Postfix mail system");
-    if (command == "check") return check(voice, *settings, half);
+    if (command == "status") return status_of(voice, settings, Half::kPostfix, "Postfix mail system");
+    if (command == "check") return check(voice, settings, half);
     if (command == "flush") {
         if (!runs) return voice.refuse("the Postfix mail system is not running");
         return flush(voice, root);
@@ -232,15 +234,16 @@ int dovecot_command(const std::vector<std::string>& arguments) {
     if (file != without_slash(root) + "/dovecot/dovecot.conf") {
         return voice.refuse("the configuration must be called .../dovecot/dovecot.conf: " + file);
     }
-    auto settings = load_settings(root);
-    if (!settings) return voice.refuse(settings.error().text);
-    if (!settings->dovecot) return voice.refuse("open(" + file + ") failed: No such file or directory");
+    Settings settings = read_settings(root);
+    if (!settings.pid_files.count(Half::kDovecot)) {
+        return voice.refuse("open(" + file + ") failed: No such file or directory");
+    }
     const std::vector<Half> half = {Half::kDovecot};
-    if (command == "stop") return stop(voice, *settings, half);
-    if (command == "reload") return reload(voice, *settings, half);
-    if (pid_t pid = running(*settings, Half::kDovecot)) {
+    if (command == "stop") return stop(voice, settings, half);
+    if (command == "reload") return reload(voice, settings, half);
+    if (pid_t pid = running(settings, Half::kDovecot)) {
         std::fprintf(stderr, "Fatal: Dovecot is already running with PID %d (read from %s)\n", static_cast<int>(pid),
-                     settings->pid_file(Half::kDovecot).c_str());
+                     settings.pid_files.at(Half::kDovecot).c_str());
         return 89;   // as Dovecot's own
     }
     return start(voice, root, options);

@@ -17,11 +17,6 @@ const std::vector<Service>& all_services() {
     return services;
 }
 
-std::string Settings::pid_file(Half half) const {
-    if (half == Half::kPostfix) return main->str("queue_directory") + "/pid/master.pid";
-    return dovecot->str("base_dir") + "/master.pid";
-}
-
 std::vector<std::string> Settings::warnings() const {
     std::vector<std::string> all;
     if (main) all = main->warnings(master ? &*master : nullptr);
@@ -32,25 +27,84 @@ std::vector<std::string> Settings::warnings() const {
     return all;
 }
 
-Expected<Settings> load_settings(const std::string& root) {
+namespace {
+
+std::string pid_file_of(const config::MainCf& main) { return main.str("queue_directory") + "/pid/master.pid"; }
+std::string pid_file_of(const config::DovecotConf& dovecot) { return dovecot.str("base_dir") + "/master.pid"; }
+
+// The lines of a file that set one name, whatever else is wrong with the file.
+std::string lines_setting(const std::string& path, std::string_view name) {
+    std::string kept;
+    auto text = read_file(Files::disk(), path);
+    if (!text) return kept;
+    std::string_view rest = *text;
+    while (!rest.empty()) {
+        std::string_view line = rest.substr(0, rest.find('\n'));
+        rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+        line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
+        if (!line.starts_with(name)) continue;
+        std::string_view after = line.substr(name.size());
+        after.remove_prefix(std::min(after.find_first_not_of(" \t"), after.size()));
+        if (!after.starts_with('=')) continue;
+        kept += line;
+        kept += '\n';
+    }
+    return kept;
+}
+
+void read_postfix(Settings& settings) {
+    std::string directory = settings.root + "/postfix";
+    std::string path = directory + "/main.cf";
+    if (!Files::disk().exists(path)) return;
+    auto main = config::MainCf::load(directory);
+    if (main) {
+        settings.pid_files[Half::kPostfix] = pid_file_of(*main);
+        auto master = config::MasterCf::load(directory, *main);
+        if (master) {
+            settings.main = std::move(*main);
+            settings.master = std::move(*master);
+        } else {
+            settings.problems.push_back(master.error().text);
+        }
+        return;
+    }
+    settings.problems.push_back(main.error().text);
+    auto rescued = config::MainCf::parse(lines_setting(path, "queue_directory"), path);
+    if (rescued) settings.pid_files[Half::kPostfix] = pid_file_of(*rescued);
+}
+
+void read_dovecot(Settings& settings) {
+    std::string directory = settings.root + "/dovecot";
+    std::string path = directory + "/dovecot.conf";
+    if (!Files::disk().exists(path)) return;
+    auto dovecot = config::DovecotConf::load(directory);
+    if (dovecot) {
+        settings.pid_files[Half::kDovecot] = pid_file_of(*dovecot);
+        settings.dovecot = std::move(*dovecot);
+        return;
+    }
+    settings.problems.push_back(dovecot.error().text);
+    auto rescued = config::DovecotConf::parse(lines_setting(path, "base_dir"), path);
+    if (rescued) settings.pid_files[Half::kDovecot] = pid_file_of(*rescued);
+}
+
+}   // namespace
+
+Settings read_settings(const std::string& root) {
     Settings settings;
     settings.root = root;
-    if (Files::disk().exists(root + "/postfix/main.cf")) {
-        auto main = config::MainCf::load(root + "/postfix");
-        if (!main) return fail(main.error());
-        auto master = config::MasterCf::load(root + "/postfix", *main);
-        if (!master) return fail(master.error());
-        settings.main = std::move(*main);
-        settings.master = std::move(*master);
+    read_postfix(settings);
+    read_dovecot(settings);
+    if (settings.pid_files.empty() && settings.problems.empty()) {
+        settings.problems.push_back("neither " + root + "/postfix/main.cf nor " + root +
+                                    "/dovecot/dovecot.conf exists");
     }
-    if (Files::disk().exists(root + "/dovecot/dovecot.conf")) {
-        auto dovecot = config::DovecotConf::load(root + "/dovecot");
-        if (!dovecot) return fail(dovecot.error());
-        settings.dovecot = std::move(*dovecot);
-    }
-    if (!settings.main && !settings.dovecot) {
-        return fail(ENOENT, "neither " + root + "/postfix/main.cf nor " + root + "/dovecot/dovecot.conf exists");
-    }
+    return settings;
+}
+
+Expected<Settings> load_settings(const std::string& root) {
+    Settings settings = read_settings(root);
+    if (!settings.problems.empty()) return fail(EINVAL, settings.problems.front());
     return settings;
 }
 

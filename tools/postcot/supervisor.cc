@@ -125,7 +125,7 @@ class Supervisor {
         for (Half half : {Half::kPostfix, Half::kDovecot}) {
             if (!concerns(half)) continue;
             if (auto made = create_folders(settings_, half); !made) return made;
-            auto file = PidFile::claim(settings_.pid_file(half), ::getpid());
+            auto file = PidFile::claim(settings_.pid_files.at(half), ::getpid());
             if (!file) return fail(file.error());
             pid_files_.emplace(half, std::move(*file));
         }

@@ -14,6 +14,7 @@
 namespace postcot::smtpd {
 namespace {
 
+constexpr size_t kMaxLinger = 256 * 1024;
 constexpr size_t kMaxSkippedLine = 100 << 20;   // of one overlong command line, before the client is given up
 
 // What a client said, as it may stand in a log line or a reply.
@@ -64,7 +65,19 @@ Task<void> Session::run() {
     co_await serve();
     if (end_ != End::kLost) (void)co_await stream_.flush(Millis(5000));
     log_disconnect();
+    if (end_ == End::kTooManyErrors || end_ == End::kHangUp) co_await linger();
     stream_.close();
+}
+
+// Closing while input is unread resets the connection, and the last reply with it: read a little longer what nobody wants.
+Task<void> Session::linger() {
+    stream_.shutdown_write();
+    for (size_t dropped = 0; dropped < kMaxLinger;) {
+        auto input = co_await stream_.peek(Millis(1000));
+        if (!input) co_return;
+        dropped += input->size();
+        stream_.consume(input->size());
+    }
 }
 
 Task<void> Session::serve() {
@@ -239,8 +252,9 @@ bool Session::refuse_early(const smtp::CommandLine& command) {
         (verb == smtp::Verb::kUnknown && !smtp::is_alpha(command.word.front()))) {
         log_warning("non-SMTP command from " + c_.client.name_address() + ": " + printable(command.word, 30) + ' ' +
                     printable(command.arguments, 100));
+        ++errors_;   // not done, whatever the code says
         reply(221, "2.7.0", "Error: I can break rules, too. Goodbye.");
-        end_ = End::kQuit;
+        end_ = End::kHangUp;
         return true;
     }
     if (access_denied_ && verb != smtp::Verb::kQuit) {

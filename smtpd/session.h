@@ -25,10 +25,11 @@ class Session {
 
   private:
     // Why the session ended other than by QUIT: what the log says and whether the client can still be told.
-    enum class End { kNone, kQuit, kLost, kTimeout, kTooManyErrors, kShutdown };
+    enum class End { kNone, kQuit, kLost, kTimeout, kTooManyErrors, kShutdown, kHangUp };
 
     // ---- session.cc: life and replies
     Task<void> serve();
+    Task<void> linger();
     Task<bool> admit();   // connection limits, smtpd_client_restrictions when not delayed; false: turned away
     Task<bool> next_command();
     Task<void> dispatch(std::string_view line);
@@ -44,6 +45,7 @@ class Session {
     void reset_transaction();
     bool client_in(const table::MatchList& list) const;
     bool limited() const;   // do rate limits apply to this client?
+    void log_illegal_address(std::string_view verb, std::string_view arguments, const Error& error) const;
     void log_info(std::string_view text) const;
     void log_warning(std::string_view text) const;
 

@@ -74,7 +74,7 @@ Task<void> Session::on_bdat(std::string_view arguments) {
     if (!bdat) {
         // Octets of unknown number follow: what they are must not be guessed.
         reply(521, "5.5.4", bdat.error().text);
-        end_ = End::kQuit;
+        end_ = End::kHangUp;
         co_return;
     }
     // RFC 3030 §2: the octets follow whatever the server thinks of them, so they are always read.

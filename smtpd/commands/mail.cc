@@ -3,6 +3,7 @@
 #include <sys/time.h>
 
 #include "libproto/runtime/loop_inl.h"
+#include "libproto/smtp/text.h"
 #include "smtpd/session.h"
 
 namespace postcot::smtpd {
@@ -21,6 +22,14 @@ smtp::MailOptions mail_options(const Service& service, uint32_t discarded) {
 }
 }   // namespace
 
+void Session::log_illegal_address(std::string_view verb, std::string_view arguments, const Error& error) const {
+    if (error.enhanced != "5.1.7" && error.enhanced != "5.1.3") return;
+    const size_t colon = arguments.find(':');
+    std::string address(smtp::trim(arguments.substr(colon == std::string_view::npos ? 0 : colon + 1)).substr(0, 100));
+    log_warning("Illegal address syntax from " + c_.client.name_address() + " in " + std::string(verb) +
+                " command: " + address);
+}
+
 Task<void> Session::on_mail(std::string_view arguments) {
     if (c_.helo_name.empty() && (service_.helo_required || service_.lmtp)) {
         reply(503, "5.5.1", service_.lmtp ? "Error: send LHLO first" : "Error: send HELO/EHLO first");
@@ -36,6 +45,7 @@ Task<void> Session::on_mail(std::string_view arguments) {
     }
     auto mail = smtp::parse_mail(arguments, mail_options(service_, discard_keywords_));
     if (!mail) {
+        log_illegal_address("MAIL", arguments, mail.error());
         reply(mail.error());
         co_return;
     }
@@ -93,6 +103,7 @@ Task<void> Session::on_rcpt(std::string_view arguments) {
     }
     auto rcpt = smtp::parse_rcpt(arguments, mail_options(service_, discard_keywords_), c_.mail.smtputf8);
     if (!rcpt) {
+        log_illegal_address("RCPT", arguments, rcpt.error());
         reply(rcpt.error());
         co_return;
     }

@@ -14,7 +14,10 @@ class CidrTable final : public Table {
     Expected<std::optional<std::string>> lookup(std::string_view key) override {
         Address address = parse_address(key);
         if (address.width == 0) return std::nullopt;
-        const Rule* rule = find_rule(rules_, [&](size_t pattern) { return blocks_[pattern].contains(address); });
+        const Rule* rule = find_rule(rules_, [&](size_t pattern) -> std::optional<bool> {
+            if (blocks_[pattern].network.width != address.width) return std::nullopt;
+            return blocks_[pattern].contains(address);
+        });
         if (!rule) return std::nullopt;
         return rule->result;
     }

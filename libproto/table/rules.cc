@@ -59,11 +59,12 @@ std::vector<std::string> match_ifs(std::vector<Rule>& rules, const std::string& 
     return warnings;
 }
 
-const Rule* find_rule(const std::vector<Rule>& rules, const std::function<bool(size_t)>& matches) {
+const Rule* find_rule(const std::vector<Rule>& rules, const std::function<std::optional<bool>(size_t)>& matches) {
     for (size_t i = 0; i < rules.size(); ++i) {
         const Rule& rule = rules[i];
         if (rule.what == Rule::What::kEndif) continue;
-        bool holds = matches(rule.pattern) != rule.negated;
+        auto matched = matches(rule.pattern);
+        bool holds = matched && *matched != rule.negated;
         if (rule.what == Rule::What::kIf) {
             if (!holds) i = rule.end;   // its endif, or the end
         } else if (holds) {

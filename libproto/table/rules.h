@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,8 +32,10 @@ struct Rule {
 // Sets `end` of every if; an if without endif runs to the end of the table. Returns lines of endifs without if (those rules are removed).
 std::vector<std::string> match_ifs(std::vector<Rule>& rules, const std::string& where);
 
-// Runs rules in order: the first match whose enclosing ifs hold. `matches` is asked for pattern numbers.
-const Rule* find_rule(const std::vector<Rule>& rules, const std::function<bool(size_t pattern)>& matches);
+// Runs rules in order: the first match whose enclosing ifs hold. `matches` is asked for pattern numbers; nullopt: the pattern says nothing about this
+// key (an IPv4 block about an IPv6 address), so that neither it nor its negation holds.
+const Rule* find_rule(const std::vector<Rule>& rules,
+                      const std::function<std::optional<bool>(size_t pattern)>& matches);
 
 // "/pattern/flags rest" with any delimiter; \delimiter stands for the delimiter.
 struct DelimitedPattern {

@@ -151,8 +151,8 @@ bool query(const IndexOptions& options, const config::MainCf& main, const std::s
         tables.push_back({spec, std::move(*opened)});
     }
     auto find = [&](const std::string& wanted) -> std::optional<std::string> {
-        if (wanted.empty()) return std::nullopt;
         for (auto& one : tables) {
+            if (wanted.empty() && one.table->fixed_keys()) continue;
             auto found = one.table->lookup(wanted);
             if (!found) fatal("table " + one.spec + ": query error: " + found.error().text);
             if (*found) return options.file_values ? from_base64(**found) : **found;

@@ -98,10 +98,10 @@ TEST_CASE("regexp_table(5), pcre_table(5): order, negation, if/endif, substituti
 
 TEST_CASE("cidr_table(5): blocks of both families, negation, if/endif") {
     Folder folder;
-    std::string file =
-        folder.write("cidr",
-                     "10.0.0.0/8 net\nif 192.168.0.0/16\n192.168.1.1 one\n192.168.1.0/24 sub\nendif\n"
-                     "1.2.3.4/24 bad\n300.1.1.1 x\n::1 six\n2001:db8::/33 doc\n!0.0.0.0/0 v6\n1.1.1.1\n");
+    std::string file = folder.write(
+        "cidr",
+        "10.0.0.0/8 net\nif 192.168.0.0/16\n192.168.1.1 one\n192.168.1.0/24 sub\nendif\n"
+        "1.2.3.4/24 bad\n300.1.1.1 x\n!0.0.0.0/0 v4\n::1 six\n2001:db8::/33 doc\n!fe80::/10 v6\n1.1.1.1\n");
     auto table = open_table("cidr:" + file, main_cf());
     REQUIRE(table);
     CHECK(look(**table, "10.1.1.1") == "net");

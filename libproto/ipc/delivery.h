@@ -5,7 +5,8 @@
 //   AgentHello{max_jobs}          ->                          once, when ready
 //                                 <- Deliver{job, ...} [+fd]  any number at once, up to max_jobs unanswered
 //   Delivered{job, results}       ->                          one for each Deliver, in any order
-//                                 <- AgentStop{}              finish what is begun, answer it, exit 0
+//                                 <- AgentStop{}              finish what is begun and answer it
+//   AgentStop{}                   ->                          all is answered; exit 0 when queued has hung up
 //
 // An agent keeps no state of its own that matters: when it dies, queued starts it again and sends unanswered jobs once
 // more with `maybe_delivered` set. queued writes the "to=<...>, relay=..., status=..." line and every DSN; the agent

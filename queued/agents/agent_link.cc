@@ -6,9 +6,14 @@
 
 namespace postcot::queued {
 
-AgentLink::AgentLink(std::string name, Scope& scope, Events events) : name_(std::move(name)), scope_(scope), events_(std::move(events)) {}
+AgentLink::AgentLink(std::string name, Scope& scope, Events events)
+    : name_(std::move(name)), scope_(scope), events_(std::move(events)) {}
 
 void AgentLink::attach(ipc::Channel channel) {
+    if (channel_) {   // its end was not seen yet
+        channel_.reset();
+        events_.lost();
+    }
     channel_ = std::make_shared<ipc::Channel>(std::move(channel));
     ready_ = false;
     outstanding_ = 0;
@@ -22,6 +27,7 @@ void AgentLink::send(const ipc::Deliver& job, std::vector<UniqueFd> fds) {
 
 void AgentLink::stop() {
     if (channel_ && ready_) channel_->post(ipc::Channel::pack(ipc::AgentStop{}));
+    ready_ = false;   // the next agent gets what waits
 }
 
 Task<void> AgentLink::read(std::shared_ptr<ipc::Channel> channel) {
@@ -39,6 +45,7 @@ Task<void> AgentLink::read(std::shared_ptr<ipc::Channel> channel) {
             events_.ready();
             continue;
         }
+        if (frame->type == ipc::AgentStop::kType) break;   // it has answered all that it began
         auto delivered = ipc::Channel::unpack<ipc::Delivered>(*frame);
         if (!delivered) {
             log::error("delivery agent {}: {}", name_, delivered.error().text);

@@ -17,14 +17,10 @@ constexpr Millis kPatience{30000};   // with a client that does not read
 
 const char* queue_name(char queue) {
     switch (queue) {
-        case 'a':
-            return "active";
-        case 'h':
-            return "hold";
-        case 'i':
-            return "incoming";
-        default:
-            return "deferred";
+        case 'a': return "active";
+        case 'h': return "hold";
+        case 'i': return "incoming";
+        default: return "deferred";
     }
 }
 
@@ -84,22 +80,22 @@ Task<void> ControlServer::serve(UniqueFd fd) {
     if (!request) co_return;
     auto done = co_await answer(channel, std::move(*request), privileged);
     auto sent = co_await channel.send_message(done);
-    (void)sent;
+    // The caller hangs up when it has read all: closing first would lose what the socket had no room for yet.
+    if (sent) (void)co_await channel.receive(kPatience);
 }
 
 Task<ipc::ControlDone> ControlServer::answer(ipc::Channel& channel, ipc::ControlRequest request, bool privileged) {
     ipc::ControlDone done;
     using Verb = ipc::ControlVerb;
-    const bool anybody = request.verb == Verb::kList || request.verb == Verb::kFlush || request.verb == Verb::kFlushSite ||
-                         request.verb == Verb::kFlushMessage || request.verb == Verb::kWake;
+    const bool anybody = request.verb == Verb::kList || request.verb == Verb::kFlush ||
+                         request.verb == Verb::kFlushSite || request.verb == Verb::kFlushMessage ||
+                         request.verb == Verb::kWake;
     if (!anybody && !privileged) {
         done.text = "Permission denied";
         co_return done;
     }
     switch (request.verb) {
-        case Verb::kList:
-            done = co_await list(channel);
-            break;
+        case Verb::kList: done = co_await list(channel); break;
         case Verb::kFlush:
             done.count = manager_.flush_all();
             pickup_.wake();
@@ -131,9 +127,7 @@ Task<ipc::ControlDone> ControlServer::answer(ipc::Channel& channel, ipc::Control
             pickup_.wake();
             done.ok = true;
             break;
-        default:
-            done = co_await each(std::move(request));
-            break;
+        default: done = co_await each(std::move(request)); break;
     }
     co_return done;
 }
@@ -198,22 +192,16 @@ Task<ipc::ControlDone> ControlServer::show(ipc::Channel& channel, std::string id
 bool ControlServer::act(ipc::ControlVerb verb, const std::string& id) {
     using Verb = ipc::ControlVerb;
     switch (verb) {
-        case Verb::kDelete:
-            return manager_.remove(id);
-        case Verb::kHold:
-            return manager_.hold(id);
-        case Verb::kRelease:
-            return manager_.release(id);
-        case Verb::kRequeue:
-            return manager_.requeue(id);
-        case Verb::kExpire:
-            return manager_.expire(id);
+        case Verb::kDelete: return manager_.remove(id);
+        case Verb::kHold: return manager_.hold(id);
+        case Verb::kRelease: return manager_.release(id);
+        case Verb::kRequeue: return manager_.requeue(id);
+        case Verb::kExpire: return manager_.expire(id);
         case Verb::kExpireNow: {
             bool released = manager_.release(id);
             return manager_.expire(id) || released;
         }
-        default:
-            return false;
+        default: return false;
     }
 }
 

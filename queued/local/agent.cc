@@ -213,6 +213,12 @@ Task<int> LocalAgent::run() {
     }
     children_.stop();
     co_await scope_.join();
+    // The manager hangs up when it has read every answer: ending first would lose what the socket had no room for.
+    channel_.post(ipc::Channel::pack(ipc::AgentStop{}));
+    for (;;) {
+        auto last = co_await channel_.receive(Millis(5000));
+        if (!last) break;
+    }
     co_return 0;
 }
 

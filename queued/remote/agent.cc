@@ -155,6 +155,12 @@ Task<int> RemoteAgent::run() {
     co_await scope_.join();
     cache_.expire(true);
     co_await quits_.join();
+    // The manager hangs up when it has read every answer: ending first would lose what the socket had no room for.
+    channel_.post(ipc::Channel::pack(ipc::AgentStop{}));
+    for (;;) {
+        auto last = co_await channel_.receive(Millis(5000));
+        if (!last) break;
+    }
     co_return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "libproto/runtime/log.h"
 #include "queued/local/child.h"
 #include "queued/local/children.h"
+#include "queued/local/context_seal.h"
 #include "queued/local/local.h"
 #include "queued/local/pipe.h"
 #include "queued/local/results.h"
@@ -37,6 +38,7 @@ class LocalAgent {
         : channel_(std::move(channel)),
           config_(std::move(config)),
           configs_(config_),
+          seal_(ContextSeal::open(config_.main.str("data_directory"))),
           children_(scope_, {channel_.fd()}, kMaxChildren, kChildIdle, [this](ChildRights rights, UniqueFd socket) {
               return run_child(rights, std::move(socket), config_);
           }) {}
@@ -54,6 +56,7 @@ class LocalAgent {
     ipc::Channel channel_;
     AgentConfig config_;
     TransportConfigs configs_;
+    ContextSeal seal_;
     Scope scope_;
     Children children_;
     std::map<std::string, std::unique_ptr<LocalUsers>> locals_;
@@ -126,7 +129,11 @@ Decision LocalAgent::decide(const std::string& command, const ipc::Deliver& deli
 
 void LocalAgent::answer(const std::shared_ptr<Pending>& pending, std::vector<ipc::RecipientResult> results) {
     pending->left -= results.size();
-    for (auto& result : results) pending->delivered.results.push_back(std::move(result));
+    for (auto& result : results) {
+        for (auto& expansion : result.expansions)
+            if (!expansion.context.empty()) expansion.context = seal_.seal(expansion.context);
+        pending->delivered.results.push_back(std::move(result));
+    }
     if (pending->left == 0) channel_.post(ipc::Channel::pack(pending->delivered));
 }
 
@@ -170,6 +177,13 @@ void LocalAgent::carry_out(const std::shared_ptr<Pending>& pending, ipc::Deliver
 }
 
 void LocalAgent::route(ipc::Deliver deliver, UniqueFd fd) {
+    for (auto& recipient : deliver.recipients) {
+        if (recipient.context.empty()) continue;
+        auto context = seal_.unseal(recipient.context);
+        if (!context) log::warning("{}: {}: {}", deliver.queue_id, recipient.recipient.address, context.error().text);
+        // Without it the recipient is one like any other: looked up again.
+        recipient.context = context ? std::move(*context) : std::string();
+    }
     auto pending = std::make_shared<Pending>();
     pending->delivered.job = deliver.job;
     pending->left = deliver.recipients.size();

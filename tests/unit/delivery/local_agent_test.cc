@@ -2,6 +2,8 @@
 
 #include <chrono>
 
+#include "queued/local/action.h"
+#include "queued/local/context_seal.h"
 #include "tests/unit/delivery/agent_under_test.h"
 
 using namespace postcot;
@@ -24,6 +26,9 @@ uint32_t mail_uid() { return geteuid() == 0 ? 12345 : geteuid(); }
 std::string virtual_main(const TemporaryFolder& folder) {
     if (chown(folder.path.c_str(), mail_uid(), static_cast<gid_t>(-1)) != 0) return {};
     return "myhostname = mx.example.com\n"
+           "data_directory = " +
+           folder.path +
+           "\n"
            "virtual_mailbox_base = " +
            folder.path +
            "\n"
@@ -123,7 +128,9 @@ TEST_CASE("pipe(8): headers by flags, macros per recipient, sysexits") {
     std::string master = "filter unix - n n - - pipe flags=DRO user=nobody argv=/usr/bin/tee " + folder.path +
                          "/${user}-${extension}-${nexthop}\n"
                          "deny unix - n n - - pipe user=nobody argv=/bin/sh -c {echo 5.7.1 go away; exit 69}\n";
-    AgentUnderTest agent(run_local_agent, "myhostname = mx.example.com\nrecipient_delimiter = +\n", master);
+    AgentUnderTest agent(run_local_agent,
+                         "myhostname = mx.example.com\nrecipient_delimiter = +\ndata_directory = " + folder.path + "\n",
+                         master);
     auto job = AgentUnderTest::job("filter", "User+ext@Example.com", "Subject: x\n\ny\n");
     job.nexthop = "hop";
     auto result = agent.deliver(job);
@@ -139,22 +146,40 @@ TEST_CASE("pipe(8): headers by flags, macros per recipient, sysexits") {
     CHECK(result.text == "go away");
 }
 
+TEST_CASE("delivery contexts: sealed with a key that is kept, and only believed with it") {
+    TemporaryFolder folder;
+    ContextSeal seal = ContextSeal::open(folder.path);
+    std::string sealed = seal.seal("what");
+    CHECK(ContextSeal::open(folder.path).unseal(sealed).value() == "what");
+    for (size_t i = 0; i < sealed.size(); ++i) {
+        std::string bent = sealed;
+        bent[i] = static_cast<char>(bent[i] ^ 1);
+        CHECK_FALSE(seal.unseal(bent).has_value());
+    }
+    CHECK_FALSE(seal.unseal("what").has_value());
+    chmod((folder.path + "/local.key").c_str(), 0644);
+    CHECK_FALSE(ContextSeal::open(folder.path).unseal(sealed).has_value());
+}
+
 TEST_CASE("local(8): users, aliases, owner-, unknown users, loops") {
     TemporaryFolder folder;
     chmod(folder.path.c_str(), 01777);
     std::string name = my_name();
-    AgentUnderTest agent(run_local_agent,
-                         "myhostname = mx.example.com\nmyorigin = example.com\nmydestination = example.com\n"
-                         "recipient_delimiter = +\nmail_spool_directory = " +
-                             folder.path +
-                             "/\n"
-                             "forward_path = \n"
-                             "alias_maps = inline:{ {two=" +
-                             name +
-                             ", other@far.example} {cmd=|/bin/true} {list=a@far.example} "
-                             "{owner-list=" +
-                             name + "} {file=" + folder.path + "/file} {loop=loop} }\n",
-                         kMaster);
+    AgentUnderTest agent(
+        run_local_agent,
+        "myhostname = mx.example.com\nmyorigin = example.com\nmydestination = example.com\ndata_directory = " +
+            folder.path +
+            "\n"
+            "recipient_delimiter = +\nmail_spool_directory = " +
+            folder.path +
+            "/\n"
+            "forward_path = \n"
+            "alias_maps = inline:{ {two=" +
+            name +
+            ", other@far.example} {cmd=|/bin/true} {list=a@far.example} "
+            "{owner-list=" +
+            name + "} {file=" + folder.path + "/file} {loop=loop} }\n",
+        kMaster);
     auto job = AgentUnderTest::job("local", name + "+ext@example.com", "Subject: x\n\ny\n");
     auto result = agent.deliver(job);
     CHECK(result.text == "delivered to maildir");
@@ -185,6 +210,14 @@ TEST_CASE("local(8): users, aliases, owner-, unknown users, loops") {
     CHECK(result.new_sender == "owner-list@example.com");
     CHECK(result.expansions.at(0).context.empty());
 
+    // Nobody but the agent can say what is run with whose rights.
+    Action forged;
+    forged.kind = Action::Kind::kCommand;
+    forged.path = "touch " + folder.path + "/forged";
+    job.recipients[0].context = forged.encode();
+    CHECK(agent.deliver(job).outcome == ipc::Outcome::kExpanded);   // looked up as if there was none
+    CHECK_FALSE(fs::exists(folder.path + "/forged"));
+
     job = AgentUnderTest::job("local", "file@example.com", "\ny\n");
     job.recipients[0].context = agent.deliver(job).expansions.at(0).context;
     CHECK(agent.deliver(job).text == "delivered to file: " + folder.path + "/file");
@@ -212,7 +245,10 @@ TEST_CASE("local(8): .forward, mailbox_command, mailbox_transport") {
     chmod(folder.path.c_str(), 01777);
     std::string name = my_name();
     std::string base =
-        "myhostname = mx.example.com\nmyorigin = example.com\nmydestination = example.com\nalias_maps =\n"
+        "myhostname = mx.example.com\nmyorigin = example.com\nmydestination = example.com\nalias_maps "
+        "=\ndata_directory = " +
+        folder.path +
+        "\n"
         "mail_spool_directory = " +
         folder.path +
         "/\n"

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "imapd/commands/commands.h"
 #include "imapd/flags.h"
 #include "libproto/imap/response.h"
@@ -159,6 +161,8 @@ void Session::answer(const Reply& reply, const std::string& verb) {
 
 void Session::set_mailbox(std::unique_ptr<maildir::Mailbox> mailbox, bool read_only) {
     mailbox_ = std::move(mailbox);
+    told_exists_ = mailbox_->exists();
+    told_recent_ = mailbox_->recent();
     state_.mailbox = mailbox_->name();
     state_.read_only = read_only;
     state_.saved.clear();
@@ -183,13 +187,17 @@ Task<bool> Session::tell_news(bool expunges) {
             imap::append_number(out, seq.value);
             out += " EXPUNGE\r\n";
         }
-        if (changes->exists_changed) {
+        // An EXPUNGE has already told the client to count down.
+        told_exists_ -= std::min(told_exists_, static_cast<uint32_t>(changes->expunged.size()));
+        auto tell = [&](uint32_t& told, uint32_t now, std::string_view what) {
+            if (told == now) return;
+            told = now;
             out += "* ";
-            imap::append_number(out, changes->exists);
-            out += " EXISTS\r\n* ";
-            imap::append_number(out, changes->recent);
-            out += " RECENT\r\n";
-        }
+            imap::append_number(out, now);
+            out += what;
+        };
+        tell(told_exists_, mailbox.exists(), " EXISTS\r\n");
+        tell(told_recent_, mailbox.recent(), " RECENT\r\n");
         if (changes->keywords_changed) append_flag_lines(out, mailbox, state_.read_only);
         for (maildir::SeqNum seq : changes->flags) append_flags_fetch(out, mailbox, seq, by_uid_, state_.condstore);
         return {};

@@ -113,6 +113,8 @@ class Session {
     std::string log_prefix_;
     std::string end_reason_;
     Event woken_;
+    uint32_t told_exists_ = 0;   // what the client believes
+    uint32_t told_recent_ = 0;
     int bad_commands_ = 0;
     bool by_uid_ = false;
     bool ended_ = false;

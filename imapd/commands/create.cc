@@ -4,6 +4,7 @@
 namespace postcot::imapd {
 
 Task<Dispatch> on(Session& session, const imap::Create& create) {
+    if (create.mailbox.empty()) co_return Dispatch{no("CANNOT", "Invalid mailbox name: Name is empty"), News::kAll};
     std::string use;
     for (const std::string& attribute : create.special_use) use += (use.empty() ? "" : " ") + attribute;
     auto make = [&](maildir::MailStore& store) -> Expected<void> {

@@ -112,14 +112,16 @@ class Lister {
             if (!attributes.empty()) attributes += ' ';
             attributes += attribute;
         };
+        // In the extended form only what was asked for; in the old form what every client wants to know.
+        bool children = !command_.extended || command_.return_children;
+        bool special_use = !command_.extended || command_.return_special_use || command_.select_special_use;
         if (!folder.exists)
             add("\\NonExistent");
         else if (!folder.selectable)
             add(command_.extended ? "\\NonExistent" : "\\Noselect");
-        add(folder.has_children ? "\\HasChildren" : "\\HasNoChildren");
-        if (folder.marked) add("\\Marked");
-        if (!folder.special_use.empty()) add(folder.special_use);
         if (folder.subscribed && (command_.select_subscribed || command_.return_subscribed)) add("\\Subscribed");
+        if (children) add(folder.has_children ? "\\HasChildren" : "\\HasNoChildren");
+        if (special_use && !folder.special_use.empty()) add(folder.special_use);
         line("LIST", attributes, folder.separator, folder.name, child_info);
         if (command_.return_status && folder.exists && folder.selectable) {
             // RFC 5819 §2: a STATUS that fails is left out.

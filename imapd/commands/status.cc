@@ -7,7 +7,7 @@
 namespace postcot::imapd {
 
 Expected<void> append_status(std::string& out, maildir::MailStore& store, const std::string& mailbox,
-                             const imap::StatusItems& items) {
+                             const imap::StatusItems& items, std::optional<uint32_t> recent) {
     auto status = store.status(mailbox, items.size);
     if (!status) return fail(status.error());
     std::string list;
@@ -18,7 +18,7 @@ Expected<void> append_status(std::string& out, maildir::MailStore& store, const 
         imap::append_number(list, value);
     };
     if (items.messages) add("MESSAGES", status->messages);
-    if (items.recent) add("RECENT", status->recent);
+    if (items.recent) add("RECENT", recent ? *recent : status->recent);
     if (items.uid_next) add("UIDNEXT", status->uid_next.value);
     if (items.uid_validity) add("UIDVALIDITY", status->uid_validity);
     if (items.unseen) add("UNSEEN", status->unseen);
@@ -34,7 +34,12 @@ Task<Dispatch> on(Session& session, const imap::Status& command) {
     if (command.items.append_limit) co_return Dispatch{bad("Unknown status item APPENDLIMIT"), News::kNone};
     if (command.items.highest_modseq) session.enable_condstore();   // RFC 7162 §3.1: it is a CONDSTORE enabling command
     std::string out;
-    auto ask = [&](maildir::MailStore& store) { return append_status(out, store, command.mailbox, command.items); };
+    // The \Recent messages of the selected mailbox belong to this session: another look at the folder does not see them.
+    std::optional<uint32_t> recent;
+    if (session.mailbox() && session.state().mailbox == command.mailbox) recent = session.mailbox()->recent();
+    auto ask = [&](maildir::MailStore& store) {
+        return append_status(out, store, command.mailbox, command.items, recent);
+    };
     auto asked = co_await session.owner().with_store(ask);
     if (!asked) co_return Dispatch{no(asked.error()), News::kAll};
     session.put(out);

@@ -62,8 +62,7 @@ int Parent::run() {
     loop_.on_signal(SIGHUP, [this] { reload(); });
     loop_.on_signal(SIGUSR1, [this] {
         log::reopen();
-        for (auto& [index, front] : front_children_) kill(front->pid, SIGUSR1);
-        for (auto& child : session_children_) kill(child->pid, SIGUSR1);
+        if (!stopping_) renew_children();   // theirs is inherited: they could not open it again
     });
     for (size_t i = 0; i < front_count_; ++i) fronts_.spawn(front_life(i, generation_));
     notify_ready();
@@ -126,8 +125,14 @@ void Parent::reload() {
         return;
     }
     for (const auto& warning : conf_.warnings()) log::warning("{}", warning);
-    // New fronts at once; the old ones stop accepting and end with their last TLS relay. Sessions keep the configuration they began with: a new
-    // connection of the same owner gets a new process.
+    renew_children();
+    log::info("reloaded the configuration");
+    notify_ready();
+}
+
+// New fronts at once; the old ones stop accepting and end with their last TLS relay. Sessions keep the configuration they
+// began with: a new connection of the same owner gets a new process.
+void Parent::renew_children() {
     ++generation_;
     for (auto& [index, front] : front_children_) {
         old_fronts_.push_back(front->pid);
@@ -136,8 +141,6 @@ void Parent::reload() {
     front_children_.clear();
     for (size_t i = 0; i < front_count_; ++i) fronts_.spawn(front_life(i, generation_));
     by_key_.clear();
-    log::info("reloaded the configuration");
-    notify_ready();
 }
 
 unsigned Parent::connections_of(const std::string& user, const std::string& remote_address) const {

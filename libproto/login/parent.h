@@ -57,6 +57,7 @@ class Parent {
     std::string who() const;
 
     void reload();
+    void renew_children();
     void stop();
     Task<void> whole();
 

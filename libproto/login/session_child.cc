@@ -33,7 +33,6 @@ class SessionChild {
         });
         loop.on_signal(SIGINT, [] {});
         loop.on_signal(SIGHUP, [] {});
-        loop.on_signal(SIGUSR1, [] { log::reopen(); });
         loop.run_until_complete(whole());
     }
 

@@ -112,7 +112,7 @@ TEST_CASE("RFC 3501 6.3.8, RFC 5258: LIST, LSUB, their wildcards and options") {
         "i LIST (SUBSCRIBED RECURSIVEMATCH) \"\" %\r\nj DELETE INBOX\r\nk CREATE INBOX\r\nl RENAME Work.Sub Moved\r\n"
         "m LIST \"\" *\r\nn NAMESPACE\r\n");
     answers(out, {"* LIST (\\Noselect) \".\" \"\"\r\nc OK", "\".\" INBOX\r\n", "* LSUB (\\Noselect) \".\" Work\r\ne OK",
-                  "\\Subscribed) \".\" Work.Sub\r\ng OK", "* STATUS INBOX (MESSAGES 0)\r\nh OK",
+                  "* LIST (\\Subscribed) \".\" Work.Sub\r\ng OK", "* STATUS INBOX (MESSAGES 0)\r\nh OK",
                   "Work (\"CHILDINFO\" (\"SUBSCRIBED\"))\r\n", "j NO ", "k NO ", "\".\" Moved\r\n",
                   "* NAMESPACE ((\"\" \".\")) NIL NIL\r\n"});
 }

@@ -12,7 +12,8 @@ namespace postcot::authd {
 
 namespace {
 
-constexpr size_t kMaxRunning = 1000;        // per connection: then its next line is not read until one is answered
+// Per connection; past it an AUTH fails as temporary. Reading must go on: one session of a front that leaves its CONT out must not stop the others.
+constexpr size_t kMaxRunning = 5000;
 constexpr size_t kMaxLogins = 10000;        // answered with OK and not fetched: the oldest goes
 constexpr Millis kRequestTimeout{150000};   // Dovecot's AUTH_REQUEST_TIMEOUT_SECS: waiting for CONT, or for REQUEST
 
@@ -51,11 +52,6 @@ Task<void> ClientSession::run() {
     auto greeted = co_await stream_.write(sasl::write_server_greeting(greeting));
     std::string why = "EOF";
     while (greeted) {
-        while (running_.size() >= kMaxRunning) {
-            room_.reset();
-            auto waited = co_await room_.wait();
-            if (!waited) break;
-        }
         auto line = co_await stream_.read(sasl::kMaxAuthLine);
         if (!line) {
             if (line.error().code == EMSGSIZE)
@@ -86,6 +82,8 @@ Task<void> ClientSession::run() {
 
 Expected<void> ClientSession::on_line(sasl::ClientLine line) {
     using Kind = sasl::ClientLine::Kind;
+    if (scope_.size() > 2 * kMaxRunning)
+        return fail(0, fmt::format("Authentication client {} does not read its answers", pid_));
     if (line.kind == Kind::kVersion) {
         if (line.major != sasl::kProtocolMajor)
             return fail(0, "Authentication client not compatible with this server (mixed old and new binaries?)");
@@ -107,6 +105,13 @@ Expected<void> ClientSession::on_line(sasl::ClientLine line) {
         if (line.auth.parameters.get("service").empty()) {
             return fail(0, fmt::format("BUG: Authentication client {} didn't specify service in request", pid_));
         }
+        if (running_.size() >= kMaxRunning) {
+            sasl::Fields fields;
+            fields.add("code", "temp_fail");
+            fields.add("temp");
+            scope_.spawn(say(sasl::write_fail(line.auth.id, fields)));
+            return {};
+        }
         auto running = std::make_shared<Running>();
         running_[line.auth.id] = running;
         scope_.spawn(authenticate(std::move(line.auth), running));
@@ -124,10 +129,7 @@ Expected<void> ClientSession::on_line(sasl::ClientLine line) {
     if (found == running_.end()) {
         sasl::Fields fields;
         fields.add("reason", "Authentication request timed out");
-        auto answer = [](ClientSession* self, std::string text) -> Task<void> {
-            (void)co_await self->stream_.write(std::move(text));
-        };
-        scope_.spawn(answer(this, sasl::write_fail(id, fields)));
+        scope_.spawn(say(sasl::write_fail(id, fields)));
         return {};
     }
     auto& running = *found->second;
@@ -139,11 +141,12 @@ Expected<void> ClientSession::on_line(sasl::ClientLine line) {
     return {};
 }
 
+Task<void> ClientSession::say(std::string text) { (void)co_await stream_.write(std::move(text)); }
+
 Task<void> ClientSession::authenticate(sasl::AuthCommand command, std::shared_ptr<Running> running) {
     uint32_t id = command.id;
     co_await converse(std::move(command), running);
     running_.erase(id);
-    room_.set();
 }
 
 Task<void> ClientSession::converse(sasl::AuthCommand command, std::shared_ptr<Running> running) {

@@ -40,6 +40,7 @@ class ClientSession {
         std::chrono::steady_clock::time_point since;
     };
 
+    Task<void> say(std::string text);
     Expected<void> on_line(sasl::ClientLine line);
     Task<void> authenticate(sasl::AuthCommand command, std::shared_ptr<Running> running);
     Task<void> converse(sasl::AuthCommand command, std::shared_ptr<Running> running);
@@ -57,7 +58,6 @@ class ClientSession {
     std::string cookie_;
     std::map<uint32_t, std::shared_ptr<Running>> running_;
     std::map<uint32_t, Login> logins_;
-    Event room_;
 };
 
 }   // namespace postcot::authd

@@ -151,7 +151,8 @@ class PasswdFileUserDb final : public UserDb {
             co_return Result::kUserUnknown;
         }
         if (!entry->uid.empty()) {
-            auto uid = resolve_uid(entry->uid);
+            auto resolve = [&entry] { return resolve_uid(entry->uid); };   // a name service may wait
+            auto uid = co_await blocking(resolve);
             if (!uid) {
                 request.log_error(name(), "User " + entry->user + " has invalid UID '" + entry->uid + "'");
                 co_return Result::kUserUnknown;
@@ -159,7 +160,8 @@ class PasswdFileUserDb final : public UserDb {
             out.set("uid", *uid);
         }
         if (!entry->gid.empty()) {
-            auto gid = resolve_gid(entry->gid);
+            auto resolve = [&entry] { return resolve_gid(entry->gid); };
+            auto gid = co_await blocking(resolve);
             if (!gid) {
                 request.log_error(name(), "User " + entry->user + " has invalid GID '" + entry->gid + "'");
                 co_return Result::kUserUnknown;

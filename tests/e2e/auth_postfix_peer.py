@@ -3,6 +3,8 @@ import base64
 import contextlib
 import os
 import pathlib
+import random
+import re
 import shutil
 import signal
 import smtplib
@@ -175,6 +177,9 @@ smtpd_client_restrictions =
         # What fail2ban's stock filter for Dovecot looks for.
         assert "auth: Info: passwd-file(user01@example.com,127.0.0.1): Password mismatch" in log, log
         assert "auth: Info: passwd-file(nobody@example.com,127.0.0.1): unknown user" in log, log
+        if shutil.which("fail2ban-regex"):
+            found = run("fail2ban-regex", authd.root / "dovecot.log", "dovecot").stdout.decode()
+            assert re.search(r" 2 matched", found), found
 
 
 def test_many_requests_share_a_connection_and_failures_wait():
@@ -208,6 +213,45 @@ def test_reload_keeps_the_old_configuration_on_error_and_a_killed_server_comes_b
             file.write("user03@example.com:{PLAIN}pass03:5000:5000::/var/vmail/user03::\n")
         with Client(authd.root / "auth") as client:
             assert client.plain(1, "user03@example.com", "pass03").startswith("OK\t1"), "a changed passwd-file counts at once"
+
+
+def hostile(path, data, half_close):
+    """Sends it all, reads until the other end closes or has nothing more to say."""
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(3)
+        peer.connect(str(path))
+        with contextlib.suppress(OSError):
+            peer.sendall(data)
+            if half_close:
+                peer.shutdown(socket.SHUT_WR)
+            while peer.recv(65536):
+                pass
+
+
+def test_bad_input_and_silent_peers_harm_nobody():
+    with Authd() as authd, Client(authd.root / "auth") as client:
+        dice = random.Random(1)
+        inputs = [
+            dice.randbytes(200_000),
+            b"A" * 10_000_000,
+            b"\0" * 50_000 + b"\n",
+            b"VERSION\t1\t2\nCPID\t1\nAUTH\t1\tPLAIN\tservice=x\tresp=" + b"A" * 100_000 + b"\n",
+            b"VERSION\t1\t1\nUSER\t1\t" + b"\1" * 3000 + b"\tservice=x\nLIST\t2\nREQUEST\t3\t1\t1\t\n",
+            b"VERSION\t1\t2\nCPID\t1\n" + b"".join(b"AUTH\t%d\tLOGIN\tservice=x\n" % n for n in range(9000)),
+            b"VERSION\t1\t2\nCPID\t1\nAUTH\t1\tLOGIN\tservice=x\nCONT\t1\t%s\n" % base64.b64encode(b"u" * 5000) + b"CONT\t1\t\n" * 1000,
+        ]
+        for path in [authd.root / "auth", *(authd.run / name for name in ("auth-userdb", "auth-master", "auth-client", "login/login"))]:
+            for data in inputs:
+                hostile(path, data, half_close=True)
+            silent = []
+            for _ in range(500 if path.name == "login" else 20):
+                peer = socket.socket(socket.AF_UNIX)
+                peer.connect(str(path))
+                silent.append(peer)
+            assert client.plain(dice.randrange(1000, 1 << 31), "user01@example.com", "pass01").startswith("OK\t")
+            for peer in silent:
+                peer.close()
+        assert "killed with signal" not in authd.log() and "returned error" not in authd.log(), authd.log()[-3000:]
 
 
 def test_doveadm_speaks_to_it():
@@ -266,5 +310,6 @@ def test_a_stuck_pam_module_hangs_nobody_else():
 
 
 main(test_real_postfix_submits_with_our_authd, test_many_requests_share_a_connection_and_failures_wait,
-     test_reload_keeps_the_old_configuration_on_error_and_a_killed_server_comes_back, test_doveadm_speaks_to_it,
+     test_reload_keeps_the_old_configuration_on_error_and_a_killed_server_comes_back,
+     test_bad_input_and_silent_peers_harm_nobody, test_doveadm_speaks_to_it,
      test_a_stuck_pam_module_hangs_nobody_else)

@@ -205,8 +205,8 @@ Verdict decide_one(const Compiled& compiled, const Subject& s) {
         case Kind::kSentSince: {
             if (s.level == Level::kMemory) return Verdict::kOpen;
             HeadStart start = head_start(s.head);
-            int64_t day = start.has_date ? day_of(start.sent, start.zone_minutes * 60)
-                                         : server_day(s.view.date_at(s.index).seconds);
+            // Dovecot: a message without a usable Date: was sent at the beginning of time.
+            int64_t day = start.has_date ? day_of(start.sent, start.zone_minutes * 60) : 0;
             return is(key.kind == Kind::kSentBefore ? day < key.day
                       : key.kind == Kind::kSentOn   ? day == key.day
                                                     : day >= key.day);

@@ -231,7 +231,7 @@ Expected<std::vector<FolderInfo>> Store::folders(bool subscribed_too) {
             if (auto paths = locations_[i].paths(parts); paths && index_) {
                 auto record = index_->folder(paths->directory);
                 auto status = files_.stat(paths->directory + "/new");
-                info.marked = status && (!record || !(DirMark::of(*status) == record->fresh) || record->recent > 0);
+                info.marked = status && record && (DirMark::of(*status) != record->fresh || record->recent > 0);
             }
             for (size_t at = name.find(space.separator); at != std::string::npos;
                  at = name.find(space.separator, at + 1))
@@ -256,6 +256,7 @@ Expected<std::vector<FolderInfo>> Store::folders(bool subscribed_too) {
 
 Expected<void> Store::create(const std::string& given, const std::string& use) {
     std::string name = given;
+    if (name.empty()) return fail(EINVAL, "CANNOT", "Mailbox name is empty");
     auto ends_in_separator = [&] {
         return std::any_of(options_.namespaces.begin(), options_.namespaces.end(),
                            [&](const NamespaceConfig& n) { return name.ends_with(n.separator); });

@@ -128,7 +128,6 @@ Expected<Changes> View::sync(bool expunges) {
         }
         rows_[kept++] = row;
     }
-    bool removed = kept != rows_.size();
     rows_.resize(kept);
     uint32_t last = rows_.empty() ? 0 : rows_.back().uid;
     size_t before = rows_.size();
@@ -140,7 +139,7 @@ Expected<Changes> View::sync(bool expunges) {
         rows_.push_back(row);
     }
     if (!read_only_) folder_->claim_recent();
-    changes.exists_changed = rows_.size() != before || (removed && recent_ != changes.recent);
+    changes.exists_changed = rows_.size() != before;
     changes.exists = exists();
     changes.recent = recent_;
     version_ = folder_->version();

@@ -91,6 +91,16 @@ void append_bodystructure(std::string& out, std::string_view text, const Part& p
     std::string type_name = written ? type.value.substr(0, slash) : part.type;
     std::string subtype_name = written ? type.value.substr(slash + 1) : part.subtype;
 
+    // The commonest message of all, however it was written: Dovecot says it in lower case.
+    bool plain_ascii = part.begin == 0 && part.type == "text" && part.subtype == "plain" &&
+                       (part.encoding.empty() || part.encoding == "7bit") && type.raw.size() == 1 &&
+                       iequals(type.raw[0].first, "charset") && iequals(type.raw[0].second, "us-ascii");
+    if (plain_ascii) {
+        type_name = "text";
+        subtype_name = "plain";
+        type.raw.clear();
+    }
+
     out += '(';
     if (part.is_multipart()) {
         for (const Part& child : part.children) append_bodystructure(out, text, child, extended);

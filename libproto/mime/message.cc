@@ -160,7 +160,8 @@ class Parser {
             stop = parse(part.children.back(), part.subtype == "digest", depth + 1);
         }
         boundaries_.pop_back();
-        if (stop.boundary == mine) stop = skip_to_boundary(body);   // epilogue
+        if (stop.boundary == mine)
+            stop = skip_to_boundary(here_);   // epilogue; as Dovecot counts, the closing line keeps its line end
         return stop;
     }
 
@@ -202,7 +203,7 @@ const Part* child_number(const Part& part, uint32_t number, bool at_top) {
     if (holder->is_multipart()) {
         return number >= 1 && number <= holder->children.size() ? &holder->children[number - 1] : nullptr;
     }
-    if (!at_top && !part.is_message()) return nullptr;
+    // A part that is no multipart is its own part 1, however often that is said (as Dovecot takes it).
     return number == 1 ? holder : nullptr;
 }
 
@@ -223,7 +224,6 @@ SectionRanges locate(std::string_view text, const Part& message, const Section& 
     for (uint32_t number : section.part) {
         part = child_number(*part, number, at_top);
         if (!part) return out;
-        // A single-part message is its own part 1: its numbers end there.
         at_top = false;
     }
     bool root = section.part.empty();
@@ -244,18 +244,35 @@ SectionRanges locate(std::string_view text, const Part& message, const Section& 
         case Section::Kind::kHeader: out.ranges.emplace_back(header_of->begin, header_of->body); break;
         case Section::Kind::kText: out.ranges.emplace_back(header_of->body, root ? text.size() : header_of->end); break;
         case Section::Kind::kHeaderFields:
-        case Section::Kind::kHeaderFieldsNot:
-            for (const Field& field : parse_fields(text.substr(header_of->begin, header_of->body - header_of->begin))) {
-                if (!chosen(section, field.name)) continue;
-                uint64_t begin = header_of->begin + field.begin, end = header_of->begin + field.end;
+        case Section::Kind::kHeaderFieldsNot: {
+            std::string_view header = text.substr(header_of->begin, header_of->body - header_of->begin);
+            auto add = [&](uint64_t begin, uint64_t end) {
+                begin += header_of->begin;
+                end += header_of->begin;
+                if (begin >= end) return;
                 if (!out.ranges.empty() && out.ranges.back().second == begin) {
                     out.ranges.back().second = end;
                 } else {
                     out.ranges.emplace_back(begin, end);
                 }
+            };
+            bool others = section.kind == Section::Kind::kHeaderFieldsNot;   // lines that are no field too
+            uint64_t at = 0;
+            for (const Field& field : parse_fields(header)) {
+                if (others) add(at, field.begin);
+                if (chosen(section, field.name)) add(field.begin, field.end);
+                at = field.end;
             }
+            uint64_t end = header.size();
+            if (header.ends_with("\r\n\r\n") || header == "\r\n") {
+                end -= 2;
+            } else if (header.ends_with("\n\n") || header.ends_with("\n\r\n") || header == "\n") {
+                end -= header.ends_with("\r\n") ? 2 : 1;
+            }
+            if (others) add(at, end);
             out.add_blank = true;
             break;
+        }
     }
     out.found = true;
     return out;

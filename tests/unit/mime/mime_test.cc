@@ -127,9 +127,17 @@ TEST_CASE("RFC 3501 6.4.5: part numbers go through message/rfc822") {
     CHECK(get({2, 2}) == "<b>two</b>");
     CHECK(get({2, 2}, Section::Kind::kMime) == "Content-Type: text/html\n\n");
     CHECK(get({2}, Section::Kind::kHeader) == "Subject: inner\nContent-Type: multipart/alternative; boundary=x2\n\n");
-    CHECK(get({1, 1}) == "-");
+    CHECK(get({1, 1}) == "hello\nworld");
+    CHECK(get({1, 2}) == "-");
     CHECK(get({3}) == "-");
     CHECK(get({}) == text);
+    Section fields;
+    fields.kind = Section::Kind::kHeaderFieldsNot;
+    fields.fields = {"a"};
+    std::string_view odd = "A: b\nno field\nC: d\n\nbody";
+    auto rest = locate(odd, parse_message(odd), fields);
+    REQUIRE(rest.ranges.size() == 1);
+    CHECK(odd.substr(rest.ranges[0].first, rest.ranges[0].second - rest.ranges[0].first) == "no field\nC: d\n");
     std::string_view single = "A: b\n\nbody\n";
     Part one = parse_message(single);
     Section s;
@@ -144,12 +152,12 @@ TEST_CASE("RFC 3501 7.4.2: BODYSTRUCTURE") {
     append_bodystructure(out, kMixed, parse_message(kMixed), true);
     CHECK(out ==
           "((\"text\" \"plain\" (\"charset\" \"utf-8\") NIL NIL \"7bit\" 12 1 NIL NIL NIL NIL)(\"message\" \"rfc822\" "
-          "NIL NIL NIL \"7bit\" 132 "
+          "NIL NIL NIL \"7bit\" 134 "
           "(NIL \"inner\" NIL NIL NIL NIL NIL NIL NIL NIL) ((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL "
           "\"7bit\" 3 0 NIL NIL NIL "
           "NIL)(\"text\" \"html\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 10 0 NIL NIL NIL NIL) \"alternative\" "
           "(\"boundary\" \"x2\") NIL NIL "
-          "NIL) 10 NIL NIL NIL NIL) \"mixed\" (\"boundary\" \"x\") NIL NIL NIL)");
+          "NIL) 11 NIL NIL NIL NIL) \"mixed\" (\"boundary\" \"x\") NIL NIL NIL)");
 }
 
 TEST_CASE("MIME: depth and number of parts are bounded") {

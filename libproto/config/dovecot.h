@@ -35,9 +35,9 @@ class DovecotSection {
     struct Setting {
         std::string key, value;
         std::string file;
-        int line = 0;             // 0: built in
-        bool from_file = false;   // written as `key = <path`; value is the path
-        std::string default_value{};      // what a built-in service has when has_default
+        int line = 0;                  // 0: built in
+        bool from_file = false;        // written as `key = <path`; value is the path
+        std::string default_value{};   // what a built-in service has when has_default
         bool has_default = false;
     };
     std::vector<Setting> settings;
@@ -50,7 +50,8 @@ class DovecotConf {
     // Reads <dir>/dovecot.conf and what it includes; checks types. Errors are Dovecot's: "Error in configuration file
     // <file> line <n>: ...".
     static Expected<DovecotConf> load(const std::string& directory);
-    static Expected<DovecotConf> load_file(const std::string& path);
+    // `as_written`: only a setting's reference to itself is expanded, as doveconf shows it.
+    static Expected<DovecotConf> load_file(const std::string& path, bool as_written = false);
     // Pure: !include is an error here, !include_try nothing.
     static Expected<DovecotConf> parse(std::string_view text, const std::string& file_name);
 
@@ -59,7 +60,8 @@ class DovecotConf {
     std::string str(std::string_view key, std::string_view protocol = {}) const;
     // The absolute path of `key = <path` (ssl_cert, ssl_key); empty when the value is given otherwise or not at all.
     std::string file(std::string_view key, std::string_view protocol = {}) const;
-    std::string written(std::string_view key, std::string_view protocol = {}) const;   // as it stands in the file, without the '<'
+    std::string written(std::string_view key,
+                        std::string_view protocol = {}) const;   // as it stands in the file, without the '<'
     bool is_set(std::string_view key, std::string_view protocol = {}) const;
     bool boolean(std::string_view key, std::string_view protocol = {}) const;
     int64_t integer(std::string_view key, std::string_view protocol = {}) const;
@@ -84,7 +86,7 @@ class DovecotConf {
 
   private:
     static Expected<DovecotConf> parse_in(std::string_view text, const std::string& file_name,
-                                          const std::string& directory, bool follow_includes);
+                                          const std::string& directory, bool follow_includes, bool as_written = false);
     struct State;
     std::shared_ptr<const State> state_;
 };

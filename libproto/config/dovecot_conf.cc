@@ -124,11 +124,12 @@ struct DovecotConf::State {
 
 Expected<DovecotConf> DovecotConf::load(const std::string& directory) { return load_file(directory + "/dovecot.conf"); }
 
-Expected<DovecotConf> DovecotConf::load_file(const std::string& path) {
+Expected<DovecotConf> DovecotConf::load_file(const std::string& path, bool as_written) {
     auto text = read_text(path);
     if (!text) return fail(text.error());
     size_t slash = path.rfind('/');
-    return parse_in(*text, path, slash == std::string::npos ? std::string(".") : path.substr(0, slash), true);
+    return parse_in(*text, path, slash == std::string::npos ? std::string(".") : path.substr(0, slash), true,
+                    as_written);
 }
 
 Expected<DovecotConf> DovecotConf::parse(std::string_view text, const std::string& file_name) {
@@ -136,8 +137,8 @@ Expected<DovecotConf> DovecotConf::parse(std::string_view text, const std::strin
 }
 
 Expected<DovecotConf> DovecotConf::parse_in(std::string_view text, const std::string& file_name,
-                                            const std::string& directory, bool follow_includes) {
-    DovecotParser parser(follow_includes);
+                                            const std::string& directory, bool follow_includes, bool as_written) {
+    DovecotParser parser(follow_includes, !as_written);
     if (auto done = parser.parse(text, file_name); !done) return fail(done.error());
     auto root = parser.finish();
     if (!root) return fail(root.error());

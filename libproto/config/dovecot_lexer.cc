@@ -7,28 +7,6 @@
 namespace postcot::config {
 namespace {
 
-// Cuts a comment: '#' outside quotes. Quotes count only where a value or name may start, as in Dovecot: after white
-// space or '='.
-std::string_view without_comment(std::string_view line, bool& doubtful) {
-    char quote = 0;
-    for (size_t i = 0; i < line.size(); ++i) {
-        char c = line[i];
-        if (quote) {
-            if (c == '\\' && i + 1 < line.size()) {
-                ++i;
-            } else if (c == quote) {
-                quote = 0;
-            }
-        } else if ((c == '"' || c == '\'') && (i == 0 || is_space(line[i - 1]) || line[i - 1] == '=')) {
-            quote = c;
-        } else if (c == '#') {
-            doubtful = i > 0 && !is_space(line[i - 1]);
-            return line.substr(0, i);
-        }
-    }
-    return line;
-}
-
 // The next word; a quoted one is returned with its quotes.
 std::string_view take_word(std::string_view& rest, std::string_view ends) {
     rest = trim(rest);
@@ -67,11 +45,30 @@ std::string unquote_dovecot(std::string_view text) {
     return out;
 }
 
+// space or '='.
+std::string_view without_dovecot_comment(std::string_view line, bool& doubtful) {
+    char quote = 0;
+    for (size_t i = 0; i < line.size(); ++i) {
+        char c = line[i];
+        if (quote) {
+            if (c == '\\' && i + 1 < line.size()) {
+                ++i;
+            } else if (c == quote) {
+                quote = 0;
+            }
+        } else if ((c == '"' || c == '\'') && (i == 0 || is_space(line[i - 1]) || line[i - 1] == '=')) {
+            quote = c;
+        } else if (c == '#') {
+            doubtful = i > 0 && !is_space(line[i - 1]);
+            return line.substr(0, i);
+        }
+    }
+    return line;
+}
+
 Expected<DovecotLine> read_dovecot_line(std::string_view raw) {
     DovecotLine out;
     std::string_view line = trim(raw);
-    if (line.empty() || line.front() == '#') return out;
-    line = trim(without_comment(line, out.doubtful_hash));
     if (line.empty()) return out;
 
     if (line.front() == '!') {

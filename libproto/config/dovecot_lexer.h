@@ -18,7 +18,11 @@ struct DovecotLine {
     bool doubtful_hash = false;   // a '#' glued to what stands before it was taken for a comment
 };
 
-// `line` is a logical line: continuations already joined.
+// Cuts a comment: '#' outside quotes. Quotes count only where a value or name may start, as in Dovecot: after white space or '='. `doubtful`: the '#' is
+// glued to what stands before it.
+std::string_view without_dovecot_comment(std::string_view line, bool& doubtful);
+
+// `line` is a logical line: comments cut, continuations joined.
 Expected<DovecotLine> read_dovecot_line(std::string_view line);
 
 // "text" with \" and \\ undone when it stands in double or single quotes as a whole; itself otherwise.

@@ -130,7 +130,8 @@ void fold_database(DovecotSection& section) {
     bool has_driver = find(section, "driver");
     bool versioned = section.root && find(*section.root, "dovecot_config_version");
     if (!has_driver && !named->empty()) put(section, "driver", *named, section.file, section.line);
-    if (versioned) section.name.clear();
+    if (!versioned && !named->empty()) put(section, "name", *named, section.file, section.line);
+    section.name.clear();
     std::string args;
     auto add = [&args](std::string text) { args += (args.empty() ? "" : " ") + text; };
     std::string scheme = take(section, "default_password_scheme");

@@ -62,6 +62,10 @@ std::string check_value(const Parameter& parameter, std::string_view section, co
             if (!parse_number(value, number) || number < 0) return "Invalid number " + value + ": Not a valid number";
             break;
         case Kind::kTime:
+            if (parse_dovecot_time(value, time) && time.count() % 1000 != 0 &&
+                parameter.name != "login_proxy_timeout" && parameter.name != "imapc_connection_retry_interval") {
+                return "Milliseconds not supported for this setting: " + value;
+            }
             if (!parse_dovecot_time(value, time)) {
                 if (parse_number(value, number)) {
                     return "Time interval '" + value + "' is missing units (add e.g. 's' for seconds)";
@@ -96,8 +100,8 @@ std::string at(const std::string& file, int line) {
 
 }   // namespace
 
-DovecotParser::DovecotParser(bool follow_includes)
-    : follow_includes_(follow_includes), root_(std::make_unique<DovecotSection>()) {
+DovecotParser::DovecotParser(bool follow_includes, bool expand_all)
+    : follow_includes_(follow_includes), expand_all_(expand_all), root_(std::make_unique<DovecotSection>()) {
     stack_.push_back(root_.get());
     built_in_ = true;
     auto done = parse_text(dovecot_built_in_services(), "", 0);
@@ -127,27 +131,31 @@ Expected<void> DovecotParser::parse_text(std::string_view text, const std::strin
         std::string_view physical = text.substr(0, end);
         text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
         ++number;
-        std::string_view piece = trim(physical);
+        bool doubtful = false;
+        std::string_view piece = trim(without_dovecot_comment(physical, doubtful));
+        if (doubtful) {
+            remarks_.push_back(
+                "Configuration file " + file_name + " line " + std::to_string(number) +
+                ": Ambiguous '#' character in line, treating it as comment. Add a space before it to remove "
+                "this warning.");
+        }
         if (line.empty()) {
             first = number;
-            if (piece.empty() || piece.front() == '#') continue;
-        }
-        if (piece.ends_with('\\') && !text.empty()) {   // continues on the next line
-            line += trim(piece.substr(0, piece.size() - 1));
+            if (piece.empty()) continue;
+        } else if (!piece.empty() && piece != "\\") {
             line += ' ';
-            continue;
         }
-        line += piece;
+        if (piece.ends_with('\\')) {   // continues on the next line
+            line += trim(piece.substr(0, piece.size() - 1));
+            if (!text.empty()) continue;
+        } else {
+            line += piece;
+        }
         if (line.find('\0') != std::string::npos)
             return fail(EINVAL, at(file_name, first) + "a NUL byte is not allowed here");
         auto read = read_dovecot_line(line);
         line.clear();
         if (!read) return fail(EINVAL, at(file_name, first) + read.error().text);
-        if (read->doubtful_hash) {
-            remarks_.push_back("Configuration file " + file_name + " line " + std::to_string(first) +
-                               ": Ambiguous '#' character in line, treating it as comment. Add a space before it to "
-                               "remove this warning.");
-        }
         Expected<void> done;
         switch (read->what) {
             case DovecotLine::What::kNothing: break;
@@ -215,6 +223,9 @@ Expected<void> DovecotParser::open(const std::string& type, const std::string& n
     if (!may_contain(parent.type, type)) {
         return fail(EINVAL, "Unknown setting: " + (parent.type.empty() ? type : parent.type + " { " + type));
     }
+    if (is_filter(parent.type) && parent.type == type) {
+        return fail(EINVAL, "Nested " + type + " { " + type + " { .. } } block not allowed");
+    }
     if (stack_.size() > kMaxNesting) return fail(EINVAL, "sections are nested too deeply");
     if ((type == "protocol" || type == "local" || type == "remote" || type == "local_name" || type == "service" ||
          type == "mailbox") &&
@@ -222,6 +233,7 @@ Expected<void> DovecotParser::open(const std::string& type, const std::string& n
         return fail(EINVAL, "expected a name after '" + type + "'");
     }
     DovecotSection* section = always_new(type, name) ? nullptr : find_child(parent, type, name);
+    if (section && (type == "passdb" || type == "userdb")) return fail(EINVAL, type + '/' + name + " already exists");
     if (!section) {
         parent.children.push_back(std::make_unique<DovecotSection>());
         section = parent.children.back().get();
@@ -240,6 +252,7 @@ Expected<void> DovecotParser::open(const std::string& type, const std::string& n
 
 const std::string* DovecotParser::current_value(std::string_view key, std::string& storage) const {
     for (auto level = stack_.rbegin(); level != stack_.rend(); ++level) {
+        if (holds_any_key((*level)->type)) continue;   // names in plugin { } are not settings
         for (auto setting = (*level)->settings.rbegin(); setting != (*level)->settings.rend(); ++setting) {
             if (setting->key == key) return &setting->value;
         }
@@ -255,7 +268,7 @@ const std::string* DovecotParser::current_value(std::string_view key, std::strin
 
 // $name at the start of a word is the value the setting has at this point of the file; an unknown one stays as it is.
 // $ENV:NAME is the environment's.
-std::string DovecotParser::substitute(const std::string& value) const {
+std::string DovecotParser::substitute(const std::string& key, const std::string& value) const {
     if (value.find('$') == std::string::npos) return value;
     std::string out;
     size_t i = 0;
@@ -272,7 +285,9 @@ std::string DovecotParser::substitute(const std::string& value) const {
         while (end < value.size() && (std::isalnum(static_cast<unsigned char>(value[end])) || value[end] == '_')) ++end;
         std::string name = value.substr(start, end - start);
         std::string storage;
-        if (environment) {
+        if (!expand_all_ && (environment || name != key)) {
+            out += value.substr(i, end - i);
+        } else if (environment) {
             const char* set = std::getenv(name.c_str());
             out += set ? set : "";
         } else if (const std::string* current = current_value(name, storage)) {
@@ -308,7 +323,7 @@ Expected<void> DovecotParser::set(const std::string& written_key, DovecotSection
         section = stack_.back();
         key = rest;
     }
-    if (!literal && !setting.from_file && !built_in_) setting.value = substitute(setting.value);
+    if (!literal && !setting.from_file && !built_in_) setting.value = substitute(key, setting.value);
     Expected<void> done;
     if (setting.value.size() > kMaxValue) done = fail(EINVAL, "the value of " + key + " is longer than 1 MB");
     if (done && !holds_any_key(section->type)) {

@@ -13,7 +13,8 @@ namespace postcot::config {
 class DovecotParser {
   public:
     // `follow_includes`: false keeps the parser off the disk (an !include is then an error).
-    explicit DovecotParser(bool follow_includes);
+    // `expand_all`: false expands $name only where a setting extends itself (mail_plugins = $mail_plugins x), as doveconf shows it.
+    explicit DovecotParser(bool follow_includes, bool expand_all = true);
 
     Expected<void> parse(std::string_view text, const std::string& file_name);
     // Checks that every section was closed, brings 2.4's names to 2.3's, and gives the tree away.
@@ -25,10 +26,11 @@ class DovecotParser {
     Expected<void> include(const std::string& pattern, const std::string& from, bool must_exist, int depth);
     Expected<void> open(const std::string& type, const std::string& name, const std::string& file, int line);
     Expected<void> set(const std::string& key, DovecotSection::Setting setting, bool literal);
-    std::string substitute(const std::string& value) const;
+    std::string substitute(const std::string& key, const std::string& value) const;
     const std::string* current_value(std::string_view key, std::string& storage) const;
 
     bool follow_includes_;
+    bool expand_all_;
     bool built_in_ = false;
     int files_ = 0;
     std::unique_ptr<DovecotSection> root_;

@@ -162,9 +162,10 @@ bool parse_dovecot_size(std::string_view text, uint64_t& value) {
 bool parse_octal(std::string_view text, int64_t& value) {
     value = 0;
     if (text.empty() || text.size() > 6) return false;
+    int base = text.front() == '0' ? 8 : 10;
     for (char c : text) {
-        if (c < '0' || c > '7') return false;
-        value = value * 8 + (c - '0');
+        if (c < '0' || c >= '0' + base) return false;
+        value = value * base + (c - '0');
     }
     return true;
 }

@@ -22,6 +22,6 @@ bool parse_dovecot_boolean(std::string_view text, bool& value);
 bool parse_dovecot_time(std::string_view text, std::chrono::milliseconds& value);
 // "10M", "64 k", "1 GB", "4096 B"; "unlimited" gives 0.
 bool parse_dovecot_size(std::string_view text, uint64_t& value);
-bool parse_octal(std::string_view text, int64_t& value);   // 0600
+bool parse_octal(std::string_view text, int64_t& value);   // 0600; without the 0 in front it is decimal, as in Dovecot
 
 }   // namespace postcot::config

@@ -93,7 +93,7 @@ int main(int argc, char** argv) {
     options.all = !only_changed;
     std::string path = path_of(file);
     auto conf =
-        defaults ? postcot::config::DovecotConf::parse("", path) : postcot::config::DovecotConf::load_file(path);
+        defaults ? postcot::config::DovecotConf::parse("", path) : postcot::config::DovecotConf::load_file(path, true);
     if (!conf) {
         std::fprintf(stderr, "doveconf: Fatal: %s\n", conf.error().text.c_str());
         return kBadConfiguration;

@@ -28,15 +28,22 @@ std::string error_of(const char* text) {
 TEST_CASE("dovecot.conf: quoting, comments, continuation and $variables as doveconf reads them") {
     auto conf = parse(
         "mail_uid = \"a b\\\"c\"  # hi\nmail_gid = 'x $mail_uid'\nmail_location = a \\\n b\n"
-        "mail_plugins = one\nmail_plugins = $mail_plugins two\nmail_home = x$mail_uid "
+        "plugin {\n a = b\n c = x $a $mail_uid\n}\nmail_plugins = one\nmail_plugins = $mail_plugins two\nmail_home = "
+        "x$mail_uid "
         "$unknown\nlog_path=/x#y\nauth_realms = \"a\"b\n");
     CHECK(conf.str("mail_uid") == "a b\"c");
     CHECK(conf.str("mail_gid") == "x $mail_uid");
     CHECK(conf.str("mail_location") == "a b");
     CHECK(conf.str("mail_plugins") == "one two");
+    CHECK(conf.plugin("c") == "x $a a b\"c");
     CHECK(conf.str("mail_home") == "x$mail_uid $unknown");
     CHECK(conf.str("log_path") == "/x");
     CHECK(conf.str("auth_realms") == "\"a\"b");
+    CHECK(parse("mail_uid=x\\\n\\\ny\n").str("mail_uid") == "x y");
+    CHECK(parse("service auth {\nunix_listener x {\nmode = 660\n}\n}\n")
+              .listeners("auth", "unix_listener")
+              .back()
+              ->integer("mode") == 660);
     CHECK(conf.warnings().at(0).find("Ambiguous '#'") != std::string::npos);
     CHECK(conf.time("auth_failure_delay") == std::chrono::seconds(2));
     CHECK(conf.size("imap_max_line_length") == 65536);
@@ -115,6 +122,10 @@ TEST_CASE("dovecot.conf: an error names file, line and reason") {
     CHECK(error_of("ssl = maybe\n").find("Invalid value: maybe") != std::string::npos);
     CHECK(error_of("passdb {\nresult_success = perhaps\n}\n").find("line 2: Invalid value: perhaps") !=
           std::string::npos);
+    CHECK(error_of("passdb a {\n}\npassdb a {\n}\n").find("line 3: passdb/a already exists") != std::string::npos);
+    CHECK(error_of("auth_failure_delay = 1500 msecs\n") ==
+          at1 + "Milliseconds not supported for this setting: 1500 msecs");
+    CHECK(error_of("protocol imap {\nprotocol pop3 {\n}\n}\n").find("line 2: Nested protocol") != std::string::npos);
     CHECK(error_of("!include x\n") == at1 + "!include is only possible in a file");
 }
 

@@ -65,6 +65,7 @@ Expected<Parent::Bound> Parent::bind(const SocketSettings& socket) {
         bound.settings = socket;
         bound.fd = std::move(given->second);
         bound.owner = ::stat(socket.path.c_str(), &st) == 0 ? st.st_uid : 0;
+        bound.activated = true;
         activated_.erase(given);
         return bound;
     }
@@ -117,7 +118,7 @@ void Parent::bind_all() {
         keep.emplace(socket.path, std::move(*fresh));
     }
     for (const auto& [path, bound] : bound_) {
-        if (!keep.count(path)) (void)::unlink(path.c_str());
+        if (!keep.count(path) && !bound.activated) (void)::unlink(path.c_str());
     }
     bound_ = std::move(keep);
 }
@@ -323,7 +324,9 @@ Task<int> Parent::run() {
         if (waited) continue;
         for (const auto& generation : generations_) ::kill(generation->pid, SIGKILL);
     }
-    for (const auto& [path, bound] : bound_) (void)::unlink(path.c_str());
+    for (const auto& [path, bound] : bound_) {
+        if (!bound.activated) (void)::unlink(path.c_str());
+    }
     scope_.cancel();
     co_await scope_.join();
     co_return exit_status_;

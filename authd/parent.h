@@ -41,6 +41,7 @@ class Parent {
         SocketSettings settings;
         UniqueFd fd;
         uint32_t owner = 0;
+        bool activated = false;   // systemd's: not ours to unlink
     };
 
     Expected<void> make_directories(const Settings& settings);

@@ -215,6 +215,31 @@ def test_reload_keeps_the_old_configuration_on_error_and_a_killed_server_comes_b
             assert client.plain(1, "user03@example.com", "pass03").startswith("OK\t1"), "a changed passwd-file counts at once"
 
 
+def test_a_login_in_progress_survives_a_reload():
+    with Authd() as authd, Client(authd.run / "login/login") as front:
+        cookie = next(line.split("\t")[1] for line in front.greeting if line.startswith("COOKIE"))
+        pid = next(line for line in front.greeting if line.startswith("SPID"))
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(20)
+            connection.connect(str(authd.run / "auth-master"))
+            master = connection.makefile("rwb")
+            assert master.readline() == b"VERSION\t1\t1\n" and master.readline().startswith(b"SPID\t")
+            assert front.plain(1, "user01@example.com", "pass01", "service=imap").startswith("OK\t1\t")
+            authd.process.send_signal(signal.SIGHUP)
+
+            def replaced():
+                with Client(authd.root / "auth") as fresh:
+                    return pid not in fresh.greeting
+
+            wait_until(replaced, "a new server")
+            question = f"VERSION\t1\t1\nREQUEST\t9\t{os.getpid()}\t1\t{cookie}\n".encode()
+            master.write(question)
+            master.flush()
+            assert master.readline().startswith(b"USER\t9\tuser01@example.com\t"), "the old server still knows the login"
+            assert master.readline() == b"", "and ends when nobody needs it"
+            assert front.line() == ""
+
+
 def hostile(path, data, half_close):
     """Sends it all, reads until the other end closes or has nothing more to say."""
     with socket.socket(socket.AF_UNIX) as peer:
@@ -280,7 +305,8 @@ userdb {
 
 
 def test_a_stuck_pam_module_hangs_nobody_else():
-    """In a mount namespace with an /etc/pam.d of its own: service "smtp" checks nothing, "deny" refuses, "stuck" comes back after 20 s."""
+    """In a mount namespace with an /etc/pam.d, passwd and shadow of its own: service "smtp" checks nothing, "deny" refuses, "stuck" comes back
+    after 20 s, "unix" asks the shadow file."""
     need_root()
     need("unshare")
     with tempfile.TemporaryDirectory(prefix="pam.", dir="/tmp") as folder:
@@ -288,10 +314,16 @@ def test_a_stuck_pam_module_hangs_nobody_else():
             ("smtp", "auth required pam_permit.so\naccount required pam_permit.so\n"),
             ("deny", "auth required pam_deny.so\naccount required pam_permit.so\n"),
             ("stuck", "auth required pam_exec.so /bin/sleep 20\naccount required pam_permit.so\n"),
+            ("unix", "auth required pam_unix.so\naccount required pam_unix.so\n"),
             ("other", "auth required pam_deny.so\naccount required pam_deny.so\n"),
         ):
             (pathlib.Path(folder) / (f"pctest-{name}" if name != "other" else name)).write_text(stack)
-        inside = ["unshare", "--mount", "sh", "-c", f"mount --bind {folder} /etc/pam.d && exec \"$@\"", "sh"]
+        accounts = pathlib.Path(folder)
+        (accounts / "passwd").write_text(pathlib.Path("/etc/passwd").read_text() + "pctest:x:4242:4242:Test:/home/pctest:/bin/sh\n")
+        (accounts / "shadow").write_text("pctest:" + run("openssl", "passwd", "-6", "sesame").stdout.decode().strip() + ":19000:0:99999:7:::\n")
+        os.chmod(accounts / "shadow", 0o600)
+        mounts = f"mount --bind {folder}/passwd /etc/passwd && mount --bind {folder}/shadow /etc/shadow && mount --bind {folder} /etc/pam.d"
+        inside = ["unshare", "--mount", "sh", "-c", mounts + " && exec \"$@\"", "sh"]
         if subprocess.run([*inside, "true"], capture_output=True).returncode:
             skip("no mount namespaces here")
         with Authd(PAM_CONF, inside) as authd, Client(authd.root / "auth") as client:
@@ -305,11 +337,20 @@ def test_a_stuck_pam_module_hangs_nobody_else():
             for number in range(20, 40):
                 assert client.plain(number, "mail", "x").startswith(f"OK\t{number}\t")
             assert time.monotonic() - start < 10
+            assert client.plain(50, "pctest", "sesame", "service=unix").startswith("OK\t50\tuser=pctest")
+            assert client.plain(51, "pctest", "wrong", "service=unix").startswith("FAIL\t51")
+            assert client.plain(52, "nosuchuser", "wrong", "service=unix").startswith("FAIL\t52")
             user = authd.doveadm("user", "mail").stdout.decode()
             assert "system_groups_user\tmail" in user and "uid\t8" in user, user
+        with Authd(PAM_CONF.replace("driver = pam", "driver = shadow"), inside) as authd, Client(authd.root / "auth") as client:
+            assert client.plain(1, "pctest", "sesame").startswith("OK\t1\tuser=pctest")
+            assert client.plain(2, "pctest", "wrong").startswith("FAIL\t2")
+            assert client.plain(3, "nosuchuser", "x").startswith("FAIL\t3")
+            assert "shadow(pctest,192.0.2.7): Password mismatch" in authd.log() and "shadow(nosuchuser,192.0.2.7): unknown user" in authd.log(), authd.log()
+            assert authd.doveadm("auth", "lookup", "pctest").stdout.startswith(b"passdb: pctest")
 
 
 main(test_real_postfix_submits_with_our_authd, test_many_requests_share_a_connection_and_failures_wait,
      test_reload_keeps_the_old_configuration_on_error_and_a_killed_server_comes_back,
-     test_bad_input_and_silent_peers_harm_nobody, test_doveadm_speaks_to_it,
+     test_a_login_in_progress_survives_a_reload, test_bad_input_and_silent_peers_harm_nobody, test_doveadm_speaks_to_it,
      test_a_stuck_pam_module_hangs_nobody_else)

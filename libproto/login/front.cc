@@ -71,6 +71,7 @@ int Front::run() {
     loop_.on_signal(SIGTERM, [this] { stop(); });
     loop_.on_signal(SIGINT, [this] { accepting_.cancel(); });   // reload: who is here stays until it is done
     loop_.on_signal(SIGHUP, [] {});
+    loop_.on_signal(SIGUSR1, [] {});
     auth_ = std::make_unique<ipc::AuthClient>(scope_, ipc::AuthClient::Connector([this] { return connect_auth(); }));
     scope_.spawn(read_parent());
     for (size_t i = 0; i < listeners_.size(); ++i) accepting_.spawn(accept_loop(*listeners_[i], listener_ssl_[i]));

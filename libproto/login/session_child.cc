@@ -33,6 +33,7 @@ class SessionChild {
         });
         loop.on_signal(SIGINT, [] {});
         loop.on_signal(SIGHUP, [] {});
+        loop.on_signal(SIGUSR1, [] {});
         loop.run_until_complete(whole());
     }
 

@@ -55,6 +55,46 @@ class TestServer {
         while ((n = read(pair->second.get(), piece, sizeof piece)) > 0) out.append(piece, static_cast<size_t>(n));
         return out;
     }
+    // A client on the same loop, for tests in which several sessions talk in turn.
+    class Client {
+      public:
+        explicit Client(UniqueFd fd) : stream_(std::move(fd)) {}
+        // Everything up to the tagged answer.
+        Task<std::string> say(std::string command) {
+            std::string tag = "t" + std::to_string(++number_);
+            stream_.put(tag + " " + command + "\r\n");
+            co_return co_await until(tag + " ");
+        }
+        void send(std::string text) { stream_.put(text); }
+        // Lines up to and with the one that begins with `start`; what a read finds wrong ends it too.
+        Task<std::string> until(std::string start) {
+            std::string out;
+            for (;;) {
+                auto line = co_await stream_.read_line(1 << 20, Millis(5000));
+                if (!line) co_return out + "<" + line.error().text + ">";
+                out += line->text;
+                out += "\r\n";
+                if (line->text.starts_with(start)) co_return out;
+            }
+        }
+        Task<void> flush() { (void)co_await stream_.flush(); }
+
+      private:
+        Stream stream_;
+        int number_ = 0;
+    };
+    // A session and its client. The session ends when the client goes; run() waits for it.
+    std::unique_ptr<Client> connect() {
+        auto pair = socket_pair();
+        REQUIRE(pair);
+        sessions_.spawn(serve(std::move(pair->first)));
+        return std::make_unique<Client>(std::move(pair->second));
+    }
+    void run(Task<void> script) {
+        loop_.run_until_complete(std::move(script));
+        loop_.run_until_complete(sessions_.join());
+    }
+
     static std::string append(const std::string& tag, const std::string& arguments, const std::string& message) {
         return tag + " APPEND " + arguments + " {" + std::to_string(message.size()) + "+}\r\n" + message + "\r\n";
     }
@@ -73,6 +113,7 @@ class TestServer {
     Loop loop_;
     Settings settings_;
     Scope scope_;
+    Scope sessions_;
     Watcher watcher_;
     std::string folder_;
     std::shared_ptr<Owner> owner_;

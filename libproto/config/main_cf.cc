@@ -121,9 +121,10 @@ struct MainCf::State final : Names {
             kind = suffix->kind;
         }
         if (kind == Kind::kRaw) return {};
+        // Nobody reads a user-defined parameter but through one that is known, and that one is checked.
+        if (!parameter && kind == Kind::kText) return {};
         auto text = config::expand(entry.value, *this);
         if (!text) return where(entry) + ": parameter " + name + ": " + text.error().text;
-        if (!parameter && kind == Kind::kText) return {};
         std::string_view words = allowed_words(name);
         if (!words.empty() && !text->empty() && !is_one_of(*text, words)) {
             return where(entry) + ": parameter " + name + ": expected one of \"" + std::string(words) + "\", got '" +
@@ -377,6 +378,7 @@ std::vector<std::string> MainCf::warnings(const MasterCf* master) const {
         }
     }
     if (!master) return out;
+    out.insert(out.end(), master->remarks().begin(), master->remarks().end());
     for (const auto& service : master->services()) {
         std::string where =
             master->file() + ": line " + std::to_string(service.line) + ": service " + service.name + ": ";

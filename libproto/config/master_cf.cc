@@ -175,10 +175,15 @@ Expected<MasterCf> MasterCf::parse(std::string_view text, const std::string& fil
         auto service = parse_service(line, main);
         if (!service) return fail(EINVAL, where + service.error().text);
         service->line = lines.first_line();
-        if (out.find(service->name, service->type)) {
-            return fail(EINVAL, where + "duplicate service " + service->name + ' ' + service->type);
+        bool replaced = false;
+        for (auto& known : out.services_) {
+            if (known.name != service->name || known.type != service->type) continue;
+            out.remarks_.push_back(where + "duplicate service " + service->name + ' ' + service->type +
+                                   " replaces that of line " + std::to_string(known.line));
+            known = *service;
+            replaced = true;
         }
-        out.services_.push_back(std::move(*service));
+        if (!replaced) out.services_.push_back(std::move(*service));
     }
     return out;
 }

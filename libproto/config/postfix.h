@@ -98,9 +98,11 @@ class MasterCf {
     const std::vector<MasterService>& services() const { return services_; }
     const MasterService* find(std::string_view name, std::string_view type) const;
     const std::string& file() const { return file_; }
+    const std::vector<std::string>& remarks() const { return remarks_; }   // duplicate services: the last one counts
 
   private:
     std::string file_;
+    std::vector<std::string> remarks_;
     std::vector<MasterService> services_;
 };
 

@@ -55,7 +55,8 @@ TEST_CASE("main.cf: an error names file, line and what was expected") {
     CHECK(error_of("smtpd_timeout = 5x\n") == "main.cf, line 1: parameter smtpd_timeout: expected a time, got '5x'");
     CHECK(error_of("relay_destination_recipient_limit = x\n").find("expected a number") != std::string::npos);
     CHECK(error_of("relayhost = ${myhostname\n").find("line 1") != std::string::npos);
-    CHECK(error_of("a = $b\nb = $a\n").find("unreasonable macro call nesting") != std::string::npos);
+    CHECK(error_of("unused = $-\n") == "none");
+    CHECK(error_of("a = $b\nb = $a\nrelayhost = $a\n").find("unreasonable macro call nesting") != std::string::npos);
 }
 
 TEST_CASE("main.cf: typed values with Postfix's defaults and units") {
@@ -125,5 +126,10 @@ TEST_CASE("master(5): services, defaults, -o overrides in both spellings") {
     auto bad = MasterCf::parse("a b\n", "master.cf", main);
     REQUIRE_FALSE(bad);
     CHECK(bad.error().text.find("master.cf: line 1: bad field count") == 0);
+    auto twice = MasterCf::parse("a unix - - n - - x\na unix - - n - 7 x\n", "master.cf", main);
+    REQUIRE(twice);
+    CHECK(twice->services().size() == 1);
+    CHECK(twice->services()[0].max_processes == 7);
+    CHECK(main.warnings(&*twice).size() == 1);
     CHECK_FALSE(MasterCf::parse("smtp inet y - n - - smtpd\n", "master.cf", main));
 }

@@ -174,6 +174,8 @@ Task<bool> Session::next_command() {
     auto line = co_await reading;
     if (!line) {
         if (line.error().code == EMSGSIZE) {
+            log_warning(c_.client.name_address() + fmt::format(": request longer than {}: ", longest) +
+                        printable(stream_.buffered(), 30) + "...");
             auto skipped = co_await stream_.skip_line(kMaxSkippedLine);
             if (!skipped) {
                 lost(skipped.error());
@@ -240,8 +242,40 @@ Task<void> Session::dispatch(std::string_view line) {
         default: break;
     }
     const int junk_errors = errors_ - before;
+    if (out_of_step(command)) co_return;
     if (!refuse_early(command)) co_await obey(command);
     if (errors_ == before + junk_errors) ++count.good;
+}
+
+// RFC 2920 §3.1: EHLO, DATA, VRFY, NOOP and the like end a group of pipelined commands; a client that sends more behind them does not wait
+// for our answers, as spam engines do.
+bool Session::out_of_step(const smtp::CommandLine& command) {
+    if (c_.pipelined || stream_.buffered().empty()) return false;
+    switch (command.verb) {
+        case smtp::Verb::kHelo:
+        case smtp::Verb::kEhlo:
+        case smtp::Verb::kLhlo:
+        case smtp::Verb::kNoop:
+        case smtp::Verb::kVrfy:
+        case smtp::Verb::kData: break;
+        default: return false;
+    }
+    c_.pipelined = true;
+    std::string shown;
+    for (char c : stream_.buffered().substr(0, 100)) {
+        if (c == '\r') {
+            shown += "\\r";
+        } else if (c == '\n') {
+            shown += "\\n";
+        } else {
+            shown += static_cast<unsigned char>(c) < 0x20 || c == 0x7F ? '?' : c;
+        }
+    }
+    log_info("improper command pipelining after " + where_ + " from " + c_.client.name_address() + ": " + shown);
+    if (!service_.forbid_unauth_pipelining) return false;
+    reply(554, "5.5.0", "Error: SMTP protocol synchronization");
+    end_ = End::kHangUp;
+    return true;
 }
 
 // What is refused whatever the verb would say. True: answered.

@@ -34,6 +34,7 @@ class Session {
     Task<bool> next_command();
     Task<void> dispatch(std::string_view line);
     Task<void> obey(smtp::CommandLine command);
+    bool out_of_step(const smtp::CommandLine& command);   // improper pipelining, and the session is over for it
     bool refuse_early(const smtp::CommandLine& command);
     void reply(int code, std::string_view enhanced, std::string_view text);
     void reply(const Error& error) { reply(error.code, error.enhanced, error.text); }
@@ -69,6 +70,7 @@ class Session {
     std::vector<std::string> ehlo_keywords();
     std::string auth_mechanisms() const;
     Task<void> learn_mechanisms();
+    Error no_recipients() const;
     Task<Expected<void>> begin_message();
     smtp::HeaderOptions header_options() const;
     Task<void> finish_message();

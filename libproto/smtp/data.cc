@@ -144,11 +144,13 @@ void ChunkDecoder::feed(std::string_view in, std::string& out) {
     }
 }
 
-void ChunkDecoder::finish(std::string& out) {
+bool ChunkDecoder::finish(std::string& out) {
     if (pending_cr_) out += ' ';
     pending_cr_ = false;
-    if (!at_line_start_) out += '\n';
+    if (at_line_start_) return false;
+    out += '\n';
     at_line_start_ = true;
+    return true;
 }
 
 void DataEncoder::feed(std::string_view content, std::string& out) {

@@ -40,8 +40,8 @@ class DataDecoder {
 class ChunkDecoder {
   public:
     void feed(std::string_view in, std::string& out);
-    // At the end of the last chunk.
-    void finish(std::string& out);
+    // At the end of the last chunk. True: the last line had no end, and was given one.
+    bool finish(std::string& out);
     bool saw_bare_newline() const { return saw_bare_newline_; }
 
   private:

@@ -106,7 +106,7 @@ Task<void> Session::on_auth(std::string_view arguments) {
         }
         log_warning(c_.client.name_address() + ": SASL " + auth->mechanism +
                     " authentication failed: Invalid authentication mechanism");
-        reply(535, "5.7.8", "Error: authentication failed: Invalid authentication mechanism");
+        reply(504, "5.5.4", "Error: authentication failed: Invalid authentication mechanism");   // RFC 4954 §4
         co_return;
     }
 

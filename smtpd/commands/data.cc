@@ -16,6 +16,9 @@
 
 namespace postcot::smtpd {
 
+// RFC 2033 §4.2 wants 503 from LMTP; RFC 5321 §3.3 leaves SMTP the choice, and this is Postfix's.
+Error Session::no_recipients() const { return Error{service_.lmtp ? 503 : 554, "5.5.1", "Error: no valid recipients"}; }
+
 Task<void> Session::on_data(std::string_view arguments) {
     if (bdat_active_) {
         reply(503, "5.5.1", "Error: DATA after BDAT");   // RFC 3030 §2
@@ -25,7 +28,7 @@ Task<void> Session::on_data(std::string_view arguments) {
         if (!c_.in_transaction) {
             reply(503, "5.5.1", "Error: need RCPT command");
         } else {
-            reply(554, "5.5.1", "Error: no valid recipients");   // RFC 2033 §4.2: 503; RFC 5321 §3.3: either
+            reply(no_recipients());
         }
         co_return;
     }
@@ -33,7 +36,6 @@ Task<void> Session::on_data(std::string_view arguments) {
         reply(501, "5.5.4", "Syntax: DATA");
         co_return;
     }
-    c_.pipelined = !stream_.buffered().empty();   // RFC 2920 §3.1: nothing may follow DATA before 354
     if (recipients_.size() > 1) c_.recipient.clear();
     auto v = co_await runtime_.restrictions->at_data(c_);
     if (v.refused()) {
@@ -72,6 +74,8 @@ Task<void> Session::on_data(std::string_view arguments) {
 Task<void> Session::on_bdat(std::string_view arguments) {
     auto bdat = smtp::parse_bdat(arguments);
     if (!bdat) {
+        log_warning("NOQUEUE: malformed BDAT command syntax from " + c_.client.name_address() + ": BDAT " +
+                    std::string(arguments.substr(0, 100)));
         // Octets of unknown number follow: what they are must not be guessed.
         reply(521, "5.5.4", bdat.error().text);
         end_ = End::kHangUp;
@@ -84,7 +88,7 @@ Task<void> Session::on_bdat(std::string_view arguments) {
         if (!c_.in_transaction) {
             refusal = Error{503, "5.5.1", "Error: need RCPT command"};
         } else {
-            refusal = Error{554, "5.5.1", "Error: no valid recipients"};
+            refusal = no_recipients();
         }
     } else if (bdat_failed_) {
         refusal = Error{503, "5.5.1", "Error: BDAT after a failed BDAT"};
@@ -132,8 +136,8 @@ Task<void> Session::on_bdat(std::string_view arguments) {
         reply(250, "2.0.0", fmt::format("Ok: {} bytes", bdat->size));
         co_return;
     }
-    message_->chunks().finish(message_->sink());
-    co_await message_->absorb(0);
+    const bool completed = message_->chunks().finish(message_->sink());
+    co_await message_->absorb(completed ? 2 : 0);   // counted as the CRLF it stands for
     where_ = "END-OF-MESSAGE";
     co_await finish_message();
 }

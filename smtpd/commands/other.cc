@@ -72,6 +72,12 @@ Task<void> Session::on_etrn(std::string_view arguments) {
         refuse("ETRN", v);
         co_return;
     }
+    auto allowed = runtime_.tables->fast_flush_domains.matches_domain(smtp::lower(c_.etrn_domain));
+    if (!allowed || !*allowed) {
+        log_warning("reject: ETRN " + c_.etrn_domain + "... from " + c_.client.name_address());
+        reply(459, "", '<' + c_.etrn_domain + ">: service unavailable");
+        co_return;
+    }
     auto flushed = co_await worker_.queue().flush_site(c_.etrn_domain);
     if (flushed) {
         reply(250, "2.0.0", "Queuing started");

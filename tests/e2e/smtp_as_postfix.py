@@ -39,7 +39,15 @@ CONVERSATIONS = {
 }
 
 # (conversation, command): why we answer otherwise on purpose.
-DIFFERENT = {}
+DIFFERENT = {
+    ("greetings", "HELP"): "RFC 5321 4.5.1 wants HELP answered",
+    ("greetings", "EXPN list"): "RFC 5321 4.2.4: 502 for a command that is known and not implemented",
+    ("senders", "MAIL FROM:<@peer.test>"): "RFC 5321 4.1.2: a mailbox has a local part",
+    ("senders", "MAIL FROM:<a@b@peer.test>"): "RFC 5321 4.1.2: an unquoted @ is no local part",
+    ("senders", "MAIL FROM:user01@peer.test>"): "RFC 5321 4.1.2: a bracket that was never opened",
+    ("senders", "MAIL FROM:<김@peer.test>"): "RFC 6531 3.5: UTF-8 needs SMTPUTF8",
+    ("utf8", "RCPT TO:<사용자@peer.test>"): "RFC 6531 3.5: UTF-8 needs SMTPUTF8",
+}
 
 
 class Wire:

@@ -11,10 +11,12 @@
 //     -a          all settings (default)           -n   those that differ from their default     -N   those that are set
 //     -d          the defaults only                -h   values only        -k   names only
 //     -P          show passwords and keys          -x   show what <files contain
+//     --man-table every setting with type, default and what Postcot does with it, as a Markdown table
 //     -f          as seen by one protocol          setting   one setting or section: mail_location, passdb, plugin/quota, service/auth
 //
 // DIAGNOSTICS
 //     Exit status 89 and a line with file and line number when the configuration is wrong. Settings that are not supported are named on standard error.
+#include <getopt.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -23,6 +25,7 @@
 #include <cstdlib>
 
 #include "libproto/config/directory.h"
+#include "libproto/config/dovecot_settings.h"
 #include "libproto/config/host.h"
 #include "libproto/config/logical_lines.h"
 #include "libproto/config/read_text.h"
@@ -44,6 +47,20 @@ std::string path_of(const char* option) {
     return postcot::config::dovecot_directory(option) + "/dovecot.conf";
 }
 
+void print_table() {
+    namespace config = postcot::config;
+    std::puts("| section | setting | type | default | Postcot |\n| --- | --- | --- | --- | --- |");
+    for (const auto& setting : config::dovecot_settings()) {
+        const auto& parameter = setting.parameter;
+        const char* status = parameter.status == config::Status::kHonoured   ? "honoured"
+                             : parameter.status == config::Status::kHarmless ? "harmless"
+                                                                             : "unsupported";
+        std::printf("| %s | %s | %s | `%s` | %s |\n", std::string(setting.section).c_str(),
+                    std::string(parameter.name).c_str(), std::string(config::kind_name(parameter.kind)).c_str(),
+                    std::string(parameter.default_value).c_str(), status);
+    }
+}
+
 void print_head(const std::string& path) {
     std::printf("# 2.3.19.1 (Postcot " POSTCOT_VERSION "): %s\n", path.c_str());
     utsname system{};
@@ -62,8 +79,10 @@ int main(int argc, char** argv) {
     const char* file = nullptr;
     bool defaults = false;
     bool only_changed = false;
-    for (int c; (c = ::getopt(argc, argv, "ac:df:hknNPSmx")) != -1;) {
+    const option long_options[] = {{"man-table", no_argument, nullptr, 1000}, {nullptr, 0, nullptr, 0}};
+    for (int c; (c = ::getopt_long(argc, argv, "ac:df:hknNPSmx", long_options, nullptr)) != -1;) {
         switch (c) {
+            case 1000: print_table(); return 0;
             case 'a': options.all = true; break;
             case 'c': file = optarg; break;
             case 'd': defaults = true; break;

@@ -130,7 +130,7 @@ Task<LoginOutcome> FrontClient::run_auth(std::string mechanism, std::string show
     Connection& c = connection_;
     auto connected = co_await front_.auth().connect(Millis(10'000));
     if (!connected) {
-        log::error("Timeout waiting for handshake from auth server: {}", connected.error().text);
+        log::error("auth: {}", connected.error().text);
         co_return outcome(LoginOutcome::Kind::kUnavailable, "UNAVAILABLE", "Temporary authentication failure.");
     }
     const auto* known = front_.auth().find_mechanism(mechanism);

@@ -143,13 +143,9 @@ void Parent::renew_children() {
     by_key_.clear();
 }
 
-unsigned Parent::connections_of(const std::string& user, const std::string& remote_address) const {
-    unsigned count = 0;
-    for (const auto& child : session_children_) {
-        for (const auto& [id, connection] : child->connections)
-            count += connection.user == user && connection.remote_address == remote_address;
-    }
-    return count;
+void Parent::forget(const SessionConnection& connection) {
+    auto found = userip_.find({connection.user, connection.remote_address});
+    if (found != userip_.end() && --found->second == 0) userip_.erase(found);
 }
 
 std::string Parent::who() const {

@@ -51,7 +51,7 @@ class Parent {
     Expected<void> check_user(const ipc::UserReply& reply, LoggedIn& facts) const;
     Expected<std::shared_ptr<SessionChild>> session_for(const LoggedIn& facts);
     Task<void> session_life(std::shared_ptr<SessionChild> child);
-    unsigned connections_of(const std::string& user, const std::string& remote_address) const;
+    void forget(const SessionConnection& connection);
 
     Task<void> answer_who(Listener& listener);
     std::string who() const;
@@ -75,6 +75,7 @@ class Parent {
     std::list<pid_t> old_fronts_;
     std::map<SessionKey, std::shared_ptr<SessionChild>> by_key_;
     std::list<std::shared_ptr<SessionChild>> session_children_;
+    std::map<std::pair<std::string, std::string>, unsigned> userip_;   // connections of (user, remote address)
     Event stopped_;
     size_t front_count_ = 1;
     size_t pool_ = 1;

@@ -110,7 +110,10 @@ Task<void> Parent::session_life(std::shared_ptr<SessionChild> child) {
         auto frame = co_await child->channel->receive();
         if (!frame) break;
         if (auto served = ipc::Channel::unpack<Served>(*frame)) {
-            child->connections.erase(served->connection);
+            auto ended = child->connections.find(served->connection);
+            if (ended == child->connections.end()) continue;
+            forget(ended->second);
+            child->connections.erase(ended);
         } else if (frame->type == Retire::kType && child->connections.empty()) {
             break;
         }
@@ -122,6 +125,8 @@ Task<void> Parent::session_life(std::shared_ptr<SessionChild> child) {
     forget_key();
     child->channel->close();
     auto status = co_await wait_child(child->pid);
+    for (const auto& [id, connection] : child->connections) forget(connection);
+    child->connections.clear();
     session_children_.remove(child);
     if (status && WIFSIGNALED(*status) && !stopping_)
         log::error("service({}): child {} killed with signal {}", protocol_.name, child->pid, WTERMSIG(*status));
@@ -152,7 +157,8 @@ Task<HandedOver> Parent::place(HandOver message, UniqueFd fd) {
     }
     // mail_max_userip_connections; 0: no limit.
     int64_t most = conf_.integer("mail_max_userip_connections", protocol_.name);
-    if (most > 0 && connections_of(facts.user, facts.remote_address) >= most)
+    auto userip = userip_.find({facts.user, facts.remote_address});
+    if (most > 0 && userip != userip_.end() && userip->second >= most)
         co_return refuse(
             sequence, "LIMIT",
             fmt::format("Maximum number of connections from user+IP exceeded (mail_max_userip_connections={})", most));
@@ -164,6 +170,7 @@ Task<HandedOver> Parent::place(HandOver message, UniqueFd fd) {
     Serve serve;
     serve.connection = ++next_connection_;
     (*child)->connections[serve.connection] = {facts.user, facts.remote_address};
+    ++userip_[{facts.user, facts.remote_address}];
     HandedOver out;
     out.sequence = sequence;
     out.pid = static_cast<uint32_t>((*child)->pid);

@@ -122,10 +122,38 @@ void write_all(int fd, const std::string& line) {
     }
 }
 
+// Length of the well-formed UTF-8 sequence at the start of `text`; 0 when there is none (RFC 3629 §4).
+size_t utf8_length(std::string_view text) {
+    auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+    size_t length = byte(0) >= 0xf0 ? 4 : byte(0) >= 0xe0 ? 3 : 2;
+    if (byte(0) < 0xc2 || byte(0) > 0xf4 || text.size() < length) return 0;
+    for (size_t i = 1; i < length; ++i) {
+        if ((byte(i) & 0xc0) != 0x80) return 0;
+    }
+    if (byte(0) == 0xe0 && byte(1) < 0xa0) return 0;   // overlong
+    if (byte(0) == 0xed && byte(1) > 0x9f) return 0;   // surrogate
+    if (byte(0) == 0xf0 && byte(1) < 0x90) return 0;
+    if (byte(0) == 0xf4 && byte(1) > 0x8f) return 0;
+    return length;
+}
+
+// Peers choose parts of these lines: neither a control character nor a broken sequence reaches the log.
 void append_clean(std::string& line, std::string_view text) {
-    for (char c : text) {
-        auto byte = static_cast<unsigned char>(c);
-        line += byte < 0x20 || byte == 0x7f ? '?' : c;
+    while (!text.empty()) {
+        auto byte = static_cast<unsigned char>(text[0]);
+        size_t length = 1;
+        bool good = byte >= 0x20 && byte < 0x7f;
+        if (byte >= 0x80) {
+            length = utf8_length(text);
+            good = length > 0;
+            if (!good) length = 1;
+        }
+        if (good) {
+            line.append(text.substr(0, length));
+        } else {
+            line += '?';
+        }
+        text.remove_prefix(length);
     }
 }
 

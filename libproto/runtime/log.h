@@ -34,7 +34,7 @@ struct Options {
 void open(Options options);
 void reopen();                                    // after log rotation
 void set_prefix(std::string prefix);              // Dovecot's per-user prefix in one-user processes
-void write(Level level, std::string_view text);   // control characters become '?'
+void write(Level level, std::string_view text);   // control characters and broken UTF-8 become '?'
 // The same under another ident: one process of ours does what several of Postfix's do ("postfix/cleanup",
 // "postfix/qmgr").
 void write_as(std::string_view ident, Level level, std::string_view text);

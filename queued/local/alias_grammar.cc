@@ -100,10 +100,10 @@ std::string bare_address(std::string_view text) {
     return std::string(trim(out));
 }
 
-void add(std::string_view element, std::vector<Destination>& out) {
+void add(std::string_view element, std::vector<AliasTarget>& out) {
     element = trim(element);
     if (element.empty()) return;
-    using Kind = Destination::Kind;
+    using Kind = AliasTarget::Kind;
     std::string text;
     bool quoted = unquote(element, text);
     if (!quoted) text = std::string(element);
@@ -130,8 +130,8 @@ void add(std::string_view element, std::vector<Destination>& out) {
 
 }   // namespace
 
-std::vector<Destination> parse_destinations(std::string_view line, size_t max) {
-    std::vector<Destination> out;
+std::vector<AliasTarget> parse_destinations(std::string_view line, size_t max) {
+    std::vector<AliasTarget> out;
     for (size_t at = 0; at < line.size() && out.size() < max;) {
         size_t end = element_end(line, at);
         add(line.substr(at, end - at), out);
@@ -140,8 +140,8 @@ std::vector<Destination> parse_destinations(std::string_view line, size_t max) {
     return out;
 }
 
-std::vector<Destination> parse_destination_file(std::string_view text, size_t max) {
-    std::vector<Destination> out;
+std::vector<AliasTarget> parse_destination_file(std::string_view text, size_t max) {
+    std::vector<AliasTarget> out;
     while (!text.empty() && out.size() < max) {
         size_t end = text.find('\n');
         std::string_view line = text.substr(0, end);

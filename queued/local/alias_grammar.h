@@ -9,7 +9,7 @@
 
 namespace postcot::queued {
 
-struct Destination {
+struct AliasTarget {
     enum class Kind {
         kAddress,   // user, user@example.com
         kExact,     // \user: that mailbox, without looking at aliases and .forward
@@ -19,14 +19,14 @@ struct Destination {
     };
     Kind kind = Kind::kAddress;
     std::string value;
-    bool operator==(const Destination& other) const { return kind == other.kind && value == other.value; }
+    bool operator==(const AliasTarget& other) const { return kind == other.kind && value == other.value; }
 };
 
 // One logical line: destinations separated by commas. Quotes keep white space and commas together ("|command args"),
 // RFC 822 comments and display names are dropped. At most `max` destinations; the rest is not looked at.
-std::vector<Destination> parse_destinations(std::string_view line, size_t max = 100000);
+std::vector<AliasTarget> parse_destinations(std::string_view line, size_t max = 100000);
 
 // A file of such lines: those that begin with # are comments; each line stands by itself.
-std::vector<Destination> parse_destination_file(std::string_view text, size_t max = 100000);
+std::vector<AliasTarget> parse_destination_file(std::string_view text, size_t max = 100000);
 
 }   // namespace postcot::queued

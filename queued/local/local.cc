@@ -158,7 +158,7 @@ Decision LocalUsers::from_alias(const ipc::Deliver& deliver, const std::string& 
             from.new_sender = owner + "@" + myorigin_;
             if (main_.boolean("expand_owner_alias")) {
                 auto owners = parse_destinations(found->value);
-                if (owners.size() == 1 && owners[0].kind == Destination::Kind::kAddress) {
+                if (owners.size() == 1 && owners[0].kind == AliasTarget::Kind::kAddress) {
                     from.new_sender = owners[0].value;
                     if (from.new_sender.find('@') == std::string::npos) from.new_sender += "@" + myorigin_;
                 }

@@ -163,7 +163,7 @@ ipc::RecipientResult redispatch(const Action& action) {
     return result;
 }
 
-ipc::RecipientResult expand(const std::vector<Destination>& destinations, const ipc::Deliver& deliver,
+ipc::RecipientResult expand(const std::vector<AliasTarget>& destinations, const ipc::Deliver& deliver,
                             const Action& from, std::string_view word, const config::MainCf& main) {
     const std::string& recipient = deliver.recipients.front().recipient.address;
     bool commands = lists(main.list("allow_mail_to_commands"), word);
@@ -179,29 +179,29 @@ ipc::RecipientResult expand(const std::vector<Destination>& destinations, const 
         ipc::Expansion expansion;
         expansion.address = recipient;
         switch (destination.kind) {
-            case Destination::Kind::kAddress:
+            case AliasTarget::Kind::kAddress:
                 expansion.address = internal_form(destination.value);
                 if (destination.value.find('@') == std::string::npos) expansion.address += "@" + main.str("myorigin");
                 break;
-            case Destination::Kind::kExact:
+            case AliasTarget::Kind::kExact:
                 action.kind = Action::Kind::kExact;
                 action.local = destination.value;
                 expansion.address = destination.value + "@" + split_address(recipient).domain;
                 expansion.context = action.encode();
                 break;
-            case Destination::Kind::kCommand:
+            case AliasTarget::Kind::kCommand:
                 if (!commands) return bounced("5.7.1", "mail to command is restricted");
                 action.kind = Action::Kind::kCommand;
                 action.path = destination.value;
                 expansion.context = action.encode();
                 break;
-            case Destination::Kind::kFile:
+            case AliasTarget::Kind::kFile:
                 if (!files) return bounced("5.7.1", "mail to file is restricted");
                 action.kind = Action::Kind::kMailbox;
                 action.path = destination.value;
                 expansion.context = action.encode();
                 break;
-            case Destination::Kind::kInclude:
+            case AliasTarget::Kind::kInclude:
                 action.kind = Action::Kind::kInclude;
                 action.path = destination.value;
                 expansion.context = action.encode();
@@ -229,15 +229,15 @@ UserDelivery deliver_user(const ipc::Deliver& deliver, int, const Action& action
         SplitAddress self = split_address(deliver.recipients.front().recipient.address);
         bool elsewhere = false;
         for (auto& destination : destinations) {
-            if (destination.kind == Destination::Kind::kAddress) {
+            if (destination.kind == AliasTarget::Kind::kAddress) {
                 SplitAddress other = split_address(destination.value);
                 std::string user = lower_case(split_local(other.local, main.str("recipient_delimiter")).user);
                 if (user == lower_case(action.user) && (other.domain.empty() || other.domain == self.domain)) {
-                    destination.kind = Destination::Kind::kExact;
+                    destination.kind = AliasTarget::Kind::kExact;
                     destination.value = action.user;
                 }
             }
-            if (destination.kind != Destination::Kind::kExact ||
+            if (destination.kind != AliasTarget::Kind::kExact ||
                 lower_case(destination.value) != lower_case(action.user))
                 elsewhere = true;
         }

@@ -30,7 +30,7 @@ ipc::RecipientResult redispatch(const Action& action);
 
 // Turns destinations into expansions. `from` is what named them: rights and level; `word` is "alias", "forward" or "include" for
 // allow_mail_to_commands and allow_mail_to_files. A refused destination makes the whole a bounce, as in Postfix.
-ipc::RecipientResult expand(const std::vector<Destination>& destinations, const ipc::Deliver& deliver,
+ipc::RecipientResult expand(const std::vector<AliasTarget>& destinations, const ipc::Deliver& deliver,
                             const Action& from, std::string_view word, const config::MainCf& main);
 
 }   // namespace postcot::queued

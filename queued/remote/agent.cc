@@ -30,8 +30,8 @@ std::string lowest_protocol(const std::vector<std::string>& words) {
     return lowest;
 }
 
-std::unique_ptr<Transport> open_transport(const config::MainCf& main, bool lmtp) {
-    auto out = std::make_unique<Transport>(main, lmtp);
+std::unique_ptr<RemoteTransport> open_transport(const config::MainCf& main, bool lmtp) {
+    auto out = std::make_unique<RemoteTransport>(main, lmtp);
     std::string prefix = lmtp ? "lmtp_" : "smtp_";
     out->queue_directory = main.str("queue_directory");
     auto maps = [&](const std::string& parameter, table::Maps& into) {
@@ -80,7 +80,7 @@ class RemoteAgent {
     ipc::Channel channel_;
     AgentConfig config_;
     std::mt19937 random_;
-    std::map<std::string, std::unique_ptr<Transport>> transports_;   // by master.cf service
+    std::map<std::string, std::unique_ptr<RemoteTransport>> transports_;   // by master.cf service
     std::unique_ptr<dns::Resolver> resolver_;
     Scope scope_;
     Scope quits_;

@@ -17,8 +17,8 @@
 namespace postcot::queued {
 
 // What one smtp(8) or lmtp(8) service of master.cf needs, made before the sandbox.
-struct Transport {
-    Transport(const config::MainCf& main, bool lmtp) : settings(main, lmtp), own(main) {}
+struct RemoteTransport {
+    RemoteTransport(const config::MainCf& main, bool lmtp) : settings(main, lmtp), own(main) {}
 
     ClientSettings settings;
     OwnAddresses own;
@@ -31,7 +31,7 @@ struct Transport {
 
 class RemoteDelivery {
   public:
-    RemoteDelivery(Transport& transport, dns::Resolver& resolver, ConnectionCache& cache,
+    RemoteDelivery(RemoteTransport& transport, dns::Resolver& resolver, ConnectionCache& cache,
                    std::function<size_t(size_t)> random)
         : transport_(transport), resolver_(resolver), cache_(cache), random_(std::move(random)) {}
 
@@ -48,7 +48,7 @@ class RemoteDelivery {
                                                             const std::string& sender);
     bool keep(const Session& session, const Nexthop& nexthop, const ipc::Deliver& deliver) const;
 
-    Transport& transport_;
+    RemoteTransport& transport_;
     dns::Resolver& resolver_;
     ConnectionCache& cache_;
     std::function<size_t(size_t)> random_;

@@ -3,10 +3,10 @@
 #include "tests/unit/catch.h"
 
 using namespace postcot::queued;
-using Kind = Destination::Kind;
+using Kind = AliasTarget::Kind;
 
 namespace {
-std::vector<Destination> one(Kind kind, std::string value) { return {Destination{kind, std::move(value)}}; }
+std::vector<AliasTarget> one(Kind kind, std::string value) { return {AliasTarget{kind, std::move(value)}}; }
 }   // namespace
 
 TEST_CASE("aliases(5): every form of destination") {
@@ -22,7 +22,7 @@ TEST_CASE("aliases(5): every form of destination") {
 }
 
 TEST_CASE("aliases(5): a list keeps its order; commas in quotes and comments do not separate") {
-    std::vector<Destination> expected = {{Kind::kExact, "user"},
+    std::vector<AliasTarget> expected = {{Kind::kExact, "user"},
                                          {Kind::kAddress, "a@b.example"},
                                          {Kind::kCommand, "vacation \"Hong, Gildong\""},
                                          {Kind::kAddress, "c@d.example"}};
@@ -37,7 +37,7 @@ TEST_CASE("aliases(5): a list keeps its order; commas in quotes and comments do 
 }
 
 TEST_CASE("forward(5): lines, comments, CRLF") {
-    std::vector<Destination> expected = {{Kind::kAddress, "a"}, {Kind::kAddress, "b"}, {Kind::kFile, "/c"}};
+    std::vector<AliasTarget> expected = {{Kind::kAddress, "a"}, {Kind::kAddress, "b"}, {Kind::kFile, "/c"}};
     CHECK(parse_destination_file("# comment\r\na, b\r\n\n/c") == expected);
     CHECK(parse_destination_file("").empty());
 }

@@ -25,7 +25,7 @@ Expected<uint64_t> take_number(std::string_view& in) {
     size_t i = 0;
     for (; i < in.size() && in[i] >= '0' && in[i] <= '9'; ++i) {
         n = n * 10 + static_cast<uint64_t>(in[i] - '0');
-        if (n > UINT32_MAX) return fail(0, "Message number too large: " + printable(in));
+        if (n > UINT32_MAX) return fail(0, "Message number too large: ");   // Dovecot names it not
     }
     if (i == 0 || (i < in.size() && in[i] != ' ')) return fail(0, "Invalid message number: " + printable(in));
     in.remove_prefix(i);
@@ -54,10 +54,7 @@ Expected<Command> parse_command(std::string_view line) {
     if (verb == "STLS") return bare(Stls{});
     if (verb == "STAT") return bare(Stat{});
     if (verb == "RSET") return bare(Rset{});
-    if (verb == "USER") {
-        if (rest.empty()) return fail(0, "No username given.");
-        return User{std::string(rest)};
-    }
+    if (verb == "USER") return User{std::string(rest)};   // none given: PASS says so
     if (verb == "AUTH") {
         Auth auth;
         size_t end = rest.find(' ');

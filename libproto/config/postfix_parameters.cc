@@ -157,7 +157,7 @@ constexpr Parameter kParameters[] = {
     {"export_environment", kText, "TZ MAIL_CONFIG LANG", kHonoured},
     {"fallback_transport", kText, "", kHonoured},
     {"fallback_transport_maps", kText, "", kHonoured},
-    {"fast_flush_domains", kText, "$relay_domains", kHarmless},
+    {"fast_flush_domains", kText, "$relay_domains", kHonoured},
     {"fast_flush_purge_time", kTime, "7d", kHarmless},
     {"fast_flush_refresh_time", kTime, "12h", kHarmless},
     {"fault_injection_code", kNumber, "0", kHarmless},

@@ -29,7 +29,8 @@ Expected<std::shared_ptr<const Tables>> Tables::open(const Service& service) {
          {List{"mynetworks", &out->my_networks}, List{"smtpd_client_event_limit_exceptions", &out->limit_exceptions},
           List{"smtpd_forbid_bare_newline_exclusions", &out->bare_newline_exclusions},
           List{"smtpd_sasl_exceptions_networks", &out->sasl_exceptions},
-          List{"fast_flush_domains", &out->fast_flush_domains}}) {
+          List{"fast_flush_domains", &out->fast_flush_domains},
+          List{"smtpd_sasl_mechanism_filter", &out->sasl_mechanisms}}) {
         auto list = table::MatchList::open(main.str(l.name), main, l.name);
         if (!list) return where(std::move(list.error()));
         *l.target = std::move(*list);

@@ -20,6 +20,7 @@ struct Tables {
     table::MatchList limit_exceptions;          // smtpd_client_event_limit_exceptions
     table::MatchList bare_newline_exclusions;   // smtpd_forbid_bare_newline_exclusions
     table::MatchList sasl_exceptions;           // smtpd_sasl_exceptions_networks
+    table::MatchList sasl_mechanisms;           // smtpd_sasl_mechanism_filter
     table::MatchList fast_flush_domains;        // who may ETRN
     table::Maps sender_login;                   // smtpd_sender_login_maps
     table::Maps discard_keywords;               // smtpd_discard_ehlo_keyword_address_maps

@@ -54,6 +54,9 @@ Expected<std::shared_ptr<TlsContext>> open_tls(const Service& service) {
         return std::shared_ptr<TlsContext>();
     }
     options.min_protocol = minimum_protocol(service);
+    const auto grade =
+        main.str(service.tls_level == TlsLevel::kEncrypt ? "smtpd_tls_mandatory_ciphers" : "smtpd_tls_ciphers");
+    if (grade == "high") options.ciphers = main.str("tls_high_cipherlist") + ":!aNULL";
     options.ca_file = main.str("smtpd_tls_CAfile");
     options.prefer_server_ciphers = main.boolean("tls_preempt_cipherlist");
     auto context = TlsContext::server(options);

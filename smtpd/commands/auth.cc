@@ -41,8 +41,10 @@ bool decode_base64(std::string_view in, std::string& out) {
     return true;
 }
 
-bool usable(const sasl::Mechanism& mechanism, const Service& service, bool tls) {
-    if (mechanism.is_private || mechanism.name == "EXTERNAL") return false;   // smtpd_sasl_mechanism_filter
+bool usable(const sasl::Mechanism& mechanism, const Service& service, const Tables& tables, bool tls) {
+    if (mechanism.is_private) return false;
+    auto filtered = tables.sasl_mechanisms.matches_domain(smtp::lower(mechanism.name));
+    if (!filtered || !*filtered) return false;
     if (mechanism.plaintext && (tls ? service.sasl_no_plaintext_in_tls : service.sasl_no_plaintext)) return false;
     if (mechanism.anonymous && (tls ? service.sasl_no_anonymous_in_tls : service.sasl_no_anonymous)) return false;
     return true;
@@ -64,7 +66,7 @@ std::string Session::auth_mechanisms() const {
     if (client_in(runtime_.tables->sasl_exceptions)) return {};
     std::string out;
     for (const auto& mechanism : runtime_.auth->mechanisms()) {
-        if (!usable(mechanism, service_, stream_.tls() != nullptr)) continue;
+        if (!usable(mechanism, service_, *runtime_.tables, stream_.tls() != nullptr)) continue;
         if (!out.empty()) out += ' ';
         out += mechanism.name;
     }
@@ -99,7 +101,7 @@ Task<void> Session::on_auth(std::string_view arguments) {
     }
     co_await learn_mechanisms();
     const auto* mechanism = runtime_.auth->find_mechanism(auth->mechanism);
-    if (!mechanism || !usable(*mechanism, service_, stream_.tls() != nullptr)) {
+    if (!mechanism || !usable(*mechanism, service_, *runtime_.tables, stream_.tls() != nullptr)) {
         if (runtime_.auth->mechanisms().empty()) {
             reply(454, "4.7.0", "Temporary authentication failure: Connection lost to authentication server");
             co_return;

@@ -47,8 +47,9 @@ std::vector<std::string> Session::ehlo_keywords() {
     auto add = [&](uint32_t keyword, std::string text) {
         if (!(off & keyword)) out.push_back(std::move(text));
     };
-    add(kPipelining, "PIPELINING");                                       // RFC 2920
-    add(kSize, "SIZE " + std::to_string(service_.limits.message_size));   // RFC 1870
+    add(kPipelining, "PIPELINING");   // RFC 2920
+    add(kSize,
+        service_.limits.message_size ? "SIZE " + std::to_string(service_.limits.message_size) : "SIZE");   // RFC 1870
     if (!service_.disable_vrfy) add(kVrfy, "VRFY");
     add(kEtrn, "ETRN");                                               // RFC 1985
     if (runtime_.tls && !stream_.tls()) add(kStartTls, "STARTTLS");   // RFC 3207 §4.2: not again under TLS

@@ -123,7 +123,7 @@ void Parent::bind_all() {
     bound_ = std::move(keep);
 }
 
-Expected<void> Parent::start_server(std::shared_ptr<const Settings> settings) {
+Expected<void> Parent::start_server(const std::shared_ptr<const Settings>& settings) {
     auto pair = socket_pair();
     if (!pair) return fail(pair.error());
     int theirs = pair->second.get();

@@ -47,7 +47,7 @@ class Parent {
     Expected<void> make_directories(const Settings& settings);
     Expected<Bound> bind(const SocketSettings& socket);
     void bind_all();   // what is not bound yet; sockets no longer listed are closed and removed
-    Expected<void> start_server(std::shared_ptr<const Settings> settings);
+    Expected<void> start_server(const std::shared_ptr<const Settings>& settings);
     Task<void> serve(std::shared_ptr<Generation> generation);
     void offer(Generation& generation, const Bound& bound);
     pid_t spawn_worker(Generation& generation);   // 0: could not

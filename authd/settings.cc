@@ -1,6 +1,7 @@
 #include "authd/settings.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "libproto/config/dovecot.h"
 
@@ -129,7 +130,7 @@ Expected<void> verbose_passwords(const std::string& text, Settings& settings) {
     auto colon = text.find(':');
     std::string how = text.substr(0, colon);
     if (colon != std::string::npos)
-        settings.show_password_length = static_cast<size_t>(std::atoi(text.c_str() + colon + 1));
+        settings.show_password_length = static_cast<size_t>(std::strtoul(text.c_str() + colon + 1, nullptr, 10));
     if (how == "no")
         settings.show_password = Settings::ShowPassword::kNo;
     else if (how == "plain" || how == "yes")

@@ -8,7 +8,7 @@
 
 namespace postcot::authd {
 
-inline constexpr size_t kMaxJob = 64 * 1024;
+inline constexpr size_t kMaxJob = size_t{64} * 1024;
 
 struct Job {
     std::string driver;          // "pam" or "shadow"

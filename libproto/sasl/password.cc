@@ -20,33 +20,33 @@ enum class Encoding { kNone, kBase64, kHex };
 struct Scheme {
     const char* name;
     enum class Kind { kPlain, kCrypt, kDigest, kSaltedDigest } kind;
-    const char* digest;   // OpenSSL's name, or crypt(3)'s prefix
     Encoding encoding;    // when none is named
+    const char* digest;   // OpenSSL's name, or crypt(3)'s prefix
     size_t digest_size;
 };
 
 using Kind = Scheme::Kind;
 constexpr Scheme kSchemes[] = {
-    {"PLAIN", Kind::kPlain, "", Encoding::kNone, 0},
-    {"CLEAR", Kind::kPlain, "", Encoding::kNone, 0},
-    {"CLEARTEXT", Kind::kPlain, "", Encoding::kNone, 0},
-    {"CRYPT", Kind::kCrypt, "$2y$", Encoding::kNone, 0},
-    {"DES-CRYPT", Kind::kCrypt, "", Encoding::kNone, 0},
-    {"MD5-CRYPT", Kind::kCrypt, "$1$", Encoding::kNone, 0},
-    {"MD5", Kind::kCrypt, "$1$", Encoding::kNone, 0},
-    {"BLF-CRYPT", Kind::kCrypt, "$2y$", Encoding::kNone, 0},
-    {"SHA256-CRYPT", Kind::kCrypt, "$5$", Encoding::kNone, 0},
-    {"SHA512-CRYPT", Kind::kCrypt, "$6$", Encoding::kNone, 0},
-    {"SHA", Kind::kDigest, "SHA1", Encoding::kBase64, 20},
-    {"SHA1", Kind::kDigest, "SHA1", Encoding::kBase64, 20},
-    {"SHA256", Kind::kDigest, "SHA256", Encoding::kBase64, 32},
-    {"SHA512", Kind::kDigest, "SHA512", Encoding::kBase64, 64},
-    {"SSHA", Kind::kSaltedDigest, "SHA1", Encoding::kBase64, 20},
-    {"SSHA256", Kind::kSaltedDigest, "SHA256", Encoding::kBase64, 32},
-    {"SSHA512", Kind::kSaltedDigest, "SHA512", Encoding::kBase64, 64},
-    {"SMD5", Kind::kSaltedDigest, "MD5", Encoding::kBase64, 16},
-    {"PLAIN-MD5", Kind::kDigest, "MD5", Encoding::kHex, 16},
-    {"LDAP-MD5", Kind::kDigest, "MD5", Encoding::kBase64, 16},
+    {"PLAIN", Kind::kPlain, Encoding::kNone, "", 0},
+    {"CLEAR", Kind::kPlain, Encoding::kNone, "", 0},
+    {"CLEARTEXT", Kind::kPlain, Encoding::kNone, "", 0},
+    {"CRYPT", Kind::kCrypt, Encoding::kNone, "$2y$", 0},
+    {"DES-CRYPT", Kind::kCrypt, Encoding::kNone, "", 0},
+    {"MD5-CRYPT", Kind::kCrypt, Encoding::kNone, "$1$", 0},
+    {"MD5", Kind::kCrypt, Encoding::kNone, "$1$", 0},
+    {"BLF-CRYPT", Kind::kCrypt, Encoding::kNone, "$2y$", 0},
+    {"SHA256-CRYPT", Kind::kCrypt, Encoding::kNone, "$5$", 0},
+    {"SHA512-CRYPT", Kind::kCrypt, Encoding::kNone, "$6$", 0},
+    {"SHA", Kind::kDigest, Encoding::kBase64, "SHA1", 20},
+    {"SHA1", Kind::kDigest, Encoding::kBase64, "SHA1", 20},
+    {"SHA256", Kind::kDigest, Encoding::kBase64, "SHA256", 32},
+    {"SHA512", Kind::kDigest, Encoding::kBase64, "SHA512", 64},
+    {"SSHA", Kind::kSaltedDigest, Encoding::kBase64, "SHA1", 20},
+    {"SSHA256", Kind::kSaltedDigest, Encoding::kBase64, "SHA256", 32},
+    {"SSHA512", Kind::kSaltedDigest, Encoding::kBase64, "SHA512", 64},
+    {"SMD5", Kind::kSaltedDigest, Encoding::kBase64, "MD5", 16},
+    {"PLAIN-MD5", Kind::kDigest, Encoding::kHex, "MD5", 16},
+    {"LDAP-MD5", Kind::kDigest, Encoding::kBase64, "MD5", 16},
 };
 
 std::string upper(std::string_view text) {

@@ -1,4 +1,5 @@
-// THREAD (RFC 5256 §3): ORDEREDSUBJECT, REFERENCES, and REFS (REFERENCES without the subjects, threads by their latest message).
+// THREAD (RFC 5256 §3): ORDEREDSUBJECT, REFERENCES, and REFS (REFERENCES without the subjects, by
+// INTERNALDATE, threads by their latest message).
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -327,7 +328,7 @@ Expected<std::vector<ThreadNode>> View::thread(const SearchKey& key, ThreadAlgor
     std::sort(gathered.begin(), gathered.end(),
               [](const Gathered& a, const Gathered& b) { return a.node.seq < b.node.seq; });
     for (Gathered& g : gathered)
-        if (!g.dated) g.node.date = date_at(g.node.seq - 1).seconds;
+        if (!g.dated || algorithm == ThreadAlgorithm::kRefs) g.node.date = date_at(g.node.seq - 1).seconds;
     finish();
 
     if (algorithm == ThreadAlgorithm::kOrderedSubject) {

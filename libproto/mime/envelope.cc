@@ -12,17 +12,14 @@ void append_nstring(std::string& out, std::string_view text) {
     bool literal = text.size() > 4096;
     for (char c : text) {
         auto u = static_cast<unsigned char>(c);
-        if (u >= 0x80 || u == '\r' || u == '\n' || u == 0) {
+        if (u >= 0x80 || u == '\r' || u == '\n' || u == 0 || u == '"' || u == '\\') {
             literal = true;
             break;
         }
     }
     if (!literal) {
         out += '"';
-        for (char c : text) {
-            if (c == '"' || c == '\\') out += '\\';
-            out += c;
-        }
+        out += text;
         out += '"';
         return;
     }

@@ -19,7 +19,7 @@ struct Envelope {
 };
 Envelope envelope_of(const std::vector<Field>& fields);
 void append_imap(std::string& out, const Envelope& envelope);
-// nstring: quoted when it can be, literal when it must.
+// nstring: quoted, or a literal when it has what would need escaping (as Dovecot writes it: some clients do not undo escapes).
 void append_nstring(std::string& out, std::string_view text);
 
 // RFC 5256 §2.1 base subject of a raw Subject value, UTF-8, not yet casemapped. `is_reply_or_forward` for THREAD.

@@ -88,7 +88,7 @@ class Parser {
     }
 
     // Skips lines up to a boundary line (consumed) or the end.
-    Stop skip_to_boundary(const Mark& floor) {
+    Stop skip_to_boundary(Mark floor) {
         Stop stop;
         for (;;) {
             std::string_view line = peek();
@@ -194,7 +194,7 @@ class Parser {
     size_t parts_ = 0;
 };
 
-const Part* child_number(const Part& part, uint32_t number, bool at_top) {
+const Part* child_number(const Part& part, uint32_t number, bool at_top, bool is_root) {
     const Part* holder = &part;
     if (!at_top && part.is_message()) {   // RFC 3501 §6.4.5: a message/rfc822 part's numbers are those of its message
         if (part.children.empty()) return nullptr;
@@ -203,7 +203,8 @@ const Part* child_number(const Part& part, uint32_t number, bool at_top) {
     if (holder->is_multipart()) {
         return number >= 1 && number <= holder->children.size() ? &holder->children[number - 1] : nullptr;
     }
-    // A part that is no multipart is its own part 1, however often that is said (as Dovecot takes it).
+    // A part that is no multipart is its own part 1, however often that is said; a whole message only once (as Dovecot takes it).
+    if (!at_top && is_root && !part.is_message()) return nullptr;
     return number == 1 ? holder : nullptr;
 }
 
@@ -222,7 +223,7 @@ SectionRanges locate(std::string_view text, const Part& message, const Section& 
     const Part* part = &message;
     bool at_top = true;
     for (uint32_t number : section.part) {
-        part = child_number(*part, number, at_top);
+        part = child_number(*part, number, at_top, part == &message);
         if (!part) return out;
         at_top = false;
     }

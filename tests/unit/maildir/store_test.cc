@@ -1,11 +1,11 @@
 #include "libmaildir/store.h"
 
-#include <filesystem>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <ctime>
+#include <filesystem>
 
 #include "libmaildir/filename.h"
 #include "libmaildir/sidefiles.h"
@@ -385,9 +385,12 @@ TEST_CASE("RFC 5256 3, 4: sort and thread") {
     Box box;
     auto store = box.open();
     auto add = [&](const std::string& subject, const std::string& id, const std::string& refs, int day) {
-        append(*store, "INBOX",
-               mail(subject, "Message-ID: <" + id + ">\r\n" + (refs.empty() ? "" : "References: " + refs + "\r\n") +
-                                 "Date: " + std::to_string(day) + " Nov 2026 10:00:00 +0000\r\n"));
+        auto a = store->append("INBOX");
+        REQUIRE((*a)->begin(0, {}, DateTime{1000000000 + day * 86400, 0}));
+        REQUIRE((*a)->write(mail(subject, "Message-ID: <" + id + ">\r\n" +
+                                              (refs.empty() ? "" : "References: " + refs + "\r\n") +
+                                              "Date: " + std::to_string(day) + " Nov 2026 10:00:00 +0000\r\n")));
+        REQUIRE((*a)->commit());
     };
     add("b", "1@x", "", 5);
     add("Re: a", "2@x", "<1@x>", 4);

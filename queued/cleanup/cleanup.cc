@@ -52,6 +52,7 @@ Expected<std::unique_ptr<Cleanup>> Cleanup::open(const config::MainCf& main) {
     out->undisclosed_ = main.str("undisclosed_recipients_header");
     for (const auto& name : main.list("message_drop_headers")) out->drop_headers_.push_back(lower(name));
     out->always_add_missing_ = main.boolean("always_add_missing_headers");
+    out->long_queue_ids_ = main.boolean("enable_long_queue_ids");
     out->keep_original_ = main.boolean("enable_original_recipient");
     out->hop_limit_ = static_cast<size_t>(main.integer("hopcount_limit"));
     out->duplicate_limit_ = static_cast<size_t>(main.integer("duplicate_filter_limit"));
@@ -128,7 +129,9 @@ Expected<CleanupOutput> Cleanup::run(CleanupInput input) const {
         auto seconds = static_cast<std::time_t>(input.envelope.arrival_seconds);
         std::tm utc{};
         gmtime_r(&seconds, &utc);
-        options.message_id = fmt::format("<{:%Y%m%d%H%M%S}.{}@{}>", utc, input.queue_id, hostname_);
+        // A long queue id is unique for ever; a short one needs the time.
+        options.message_id = long_queue_ids_ ? fmt::format("<{}@{}>", input.queue_id, hostname_)
+                                             : fmt::format("<{:%Y%m%d%H%M%S}.{}@{}>", utc, input.queue_id, hostname_);
         options.date = mail_date(input.envelope.arrival_seconds);
         std::string address = out.envelope.sender.empty() ? "MAILER-DAEMON" : smtp::to_external(out.envelope.sender);
         options.from = input.full_name.empty() ? address : quoted_name(input.full_name) + " <" + address + ">";

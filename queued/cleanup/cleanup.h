@@ -18,7 +18,7 @@ namespace postcot::queued {
 struct CleanupInput {
     std::string queue_id;
     ipc::Envelope envelope;
-    std::string_view text;         // from the start of the message; at least its header
+    std::string_view text;             // from the start of the message; at least its header
     bool extract_recipients = false;   // sendmail -t
     std::string full_name;             // sendmail -F
     std::string received;              // field to put first, without line end ("Received: by ..."); empty: smtpd did
@@ -26,11 +26,11 @@ struct CleanupInput {
 };
 
 struct CleanupOutput {
-    ipc::Envelope envelope;      // rewritten and expanded
+    ipc::Envelope envelope;   // rewritten and expanded
     bool changed = false;
-    std::string header;          // when changed: to be stored in place of the first `replaced` octets
+    std::string header;   // when changed: to be stored in place of the first `replaced` octets
     size_t replaced = 0;
-    std::string message_id;      // for the log; empty when there is none
+    std::string message_id;   // for the log; empty when there is none
 };
 
 class Cleanup {
@@ -51,6 +51,7 @@ class Cleanup {
     std::string undisclosed_;
     std::vector<std::string> drop_headers_;
     bool always_add_missing_ = false;
+    bool long_queue_ids_ = false;
     bool keep_original_ = true;
     size_t hop_limit_ = 50;
     size_t duplicate_limit_ = 1000;

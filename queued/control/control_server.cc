@@ -127,7 +127,7 @@ Task<ipc::ControlDone> ControlServer::answer(ipc::Channel& channel, ipc::Control
             pickup_.wake();
             done.ok = true;
             break;
-        default: done = co_await each(std::move(request)); break;
+        default: done = co_await each(channel, std::move(request)); break;
     }
     co_return done;
 }
@@ -205,18 +205,18 @@ bool ControlServer::act(ipc::ControlVerb verb, const std::string& id) {
     }
 }
 
-Task<ipc::ControlDone> ControlServer::each(ipc::ControlRequest request) {
+Task<ipc::ControlDone> ControlServer::each(ipc::Channel& channel, ipc::ControlRequest request) {
     ipc::ControlDone done;
     done.ok = true;
     const std::string ident = manager_.settings().syslog_name + "/postsuper";
+    using Verb = ipc::ControlVerb;
+    const char* what = request.verb == Verb::kDelete    ? "removed"
+                       : request.verb == Verb::kHold    ? "placed on hold"
+                       : request.verb == Verb::kRelease ? "released from hold"
+                       : request.verb == Verb::kRequeue ? "requeued"
+                                                        : "expired";
     auto say = [&](const std::string& id) {
-        using Verb = ipc::ControlVerb;
-        const char* what = request.verb == Verb::kDelete    ? "removed"
-                           : request.verb == Verb::kHold    ? "placed on hold"
-                           : request.verb == Verb::kRelease ? "released from hold"
-                           : request.verb == Verb::kRequeue ? ""   // the manager says it with the new id
-                                                            : "expired";
-        if (*what) log::info_as(ident, "{}: {}", id, what);
+        if (request.verb != Verb::kRequeue) log::info_as(ident, "{}: {}", id, what);   // the manager says that itself
     };
     auto in_queues = [&](const std::string& name) {
         if (request.queues.empty()) return true;
@@ -228,6 +228,10 @@ Task<ipc::ControlDone> ControlServer::each(ipc::ControlRequest request) {
             if (act(request.verb, argument)) {
                 ++done.count;
                 say(argument);
+                ipc::ControlText line;   // as postsuper(1): one line for each id that was named
+                line.data = argument + ": " + what;
+                auto sent = co_await channel.send_message(line);
+                if (!sent) co_return done;
             }
             continue;
         }

@@ -20,7 +20,7 @@ class ControlServer {
     Task<ipc::ControlDone> answer(ipc::Channel& channel, ipc::ControlRequest request, bool privileged);
     Task<ipc::ControlDone> list(ipc::Channel& channel);
     Task<ipc::ControlDone> show(ipc::Channel& channel, std::string id);
-    Task<ipc::ControlDone> each(ipc::ControlRequest request);
+    Task<ipc::ControlDone> each(ipc::Channel& channel, ipc::ControlRequest request);
     bool act(ipc::ControlVerb verb, const std::string& id);
 
     QueueManager& manager_;

@@ -34,9 +34,16 @@ std::string when(int64_t seconds) {
     return out;
 }
 
+// Postfix hashes the deferred queue by the first digit of a short id (hash_queue_names).
+std::string where(const ipc::ControlItem& item) {
+    if (item.queue == "deferred" && item.id.find_first_not_of("0123456789ABCDEF") == std::string::npos)
+        return "deferred/" + item.id.substr(0, 1) + "/" + item.id;
+    return item.queue + "/" + item.id;
+}
+
 void print_envelope(const ipc::ControlItem& item) {
-    std::printf("message_size: %15llu %15d %15zu %15d %15llu\n", static_cast<unsigned long long>(item.size), 0,
-                item.recipients.size(), 0, static_cast<unsigned long long>(item.size));
+    std::printf("message_size: %15llu %15d %15zu %15d %15llu %15d\n", static_cast<unsigned long long>(item.size), 0,
+                item.recipients.size(), 0, static_cast<unsigned long long>(item.size), 0);
     std::printf("message_arrival_time: %s\n", when(item.arrival).c_str());
     std::printf("create_time: %s\n", when(item.queued).c_str());
     for (const auto& attribute : item.attributes) std::printf("named_attribute: %s\n", attribute.c_str());
@@ -86,20 +93,22 @@ int main(int argc, char** argv) {
     for (int i = optind; i < argc; ++i) {
         std::string id = argv[i];
         ipc::ControlItem item;
+        std::string path;
         bool in_body = false;
         bool first_text = true;
         bool blank_line = true;   // the last octet seen ended a line
         tools::ControlHandlers handlers;
         handlers.item = [&](const ipc::ControlItem& given) {
             item = given;
+            path = where(item);
             if (!envelope) return;
-            std::printf("*** ENVELOPE RECORDS %s/%s ***\n", item.queue.c_str(), item.id.c_str());
+            std::printf("*** ENVELOPE RECORDS %s ***\n", path.c_str());
             print_envelope(item);
+            print_recipients(item);
         };
         handlers.text = [&](const ipc::ControlText& piece) {
             std::string_view text = piece.data;
-            if (first_text && envelope)
-                std::printf("*** MESSAGE CONTENTS %s/%s ***\n", item.queue.c_str(), item.id.c_str());
+            if (first_text && envelope) std::printf("*** MESSAGE CONTENTS %s ***\n", path.c_str());
             first_text = false;
             size_t at = 0;
             while (!in_body && at < text.size()) {
@@ -128,9 +137,8 @@ int main(int argc, char** argv) {
             continue;
         }
         if (envelope) {
-            std::printf("*** HEADER EXTRACTED %s/%s ***\n", item.queue.c_str(), item.id.c_str());
-            print_recipients(item);
-            std::printf("*** MESSAGE FILE END %s/%s ***\n", item.queue.c_str(), item.id.c_str());
+            std::printf("*** HEADER EXTRACTED %s ***\n", path.c_str());
+            std::printf("*** MESSAGE FILE END %s ***\n", path.c_str());
         }
     }
     return status;

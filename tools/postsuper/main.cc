@@ -98,7 +98,11 @@ int main(int argc, char** argv) {
         request.verb = action.verb;
         request.arguments = action.ids;
         request.queues = queues;
-        auto done = tools::control(main_cf, std::move(request));
+        tools::ControlHandlers handlers;
+        handlers.text = [](const ipc::ControlText& line) {
+            std::fprintf(stderr, "postsuper: %s\n", line.data.c_str());
+        };
+        auto done = tools::control(main_cf, std::move(request), std::move(handlers));
         if (!done) return tools::report_down(main_cf, "postsuper", "Cannot change the mail queue", done.error().code);
         if (!done->ok) {
             std::fprintf(stderr, "postsuper: fatal: use of this command is reserved for the superuser: %s\n",

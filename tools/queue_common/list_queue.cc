@@ -62,29 +62,39 @@ void print_json(const ipc::ControlItem& item) {
     std::fputs(out.c_str(), stdout);
 }
 
-// Columns as showq(8) has them; ids wider than the column push the rest.
-void print_plain(const ipc::ControlItem& item, bool first) {
-    if (first)
-        std::printf("%-17s %8s %-19s %s\n", "-Queue ID-  -", "-Size-", "----Arrival Time----",
-                    "-Sender/Recipient-------");
-    char mark = item.queue == "active" ? '*' : item.queue == "hold" ? '!' : item.forced_expire ? '#' : ' ';
+// Columns as postqueue(1) of Postfix has them, for short and for long queue ids.
+struct Columns {
+    const char* headings;
+    int id_width, size_width, time_width, recipient_indent;
+};
+constexpr Columns kShortIds{"-Queue ID-  --Size-- ----Arrival Time---- -Sender/Recipient-------", 11, 7, 20, 41};
+constexpr Columns kLongIds{"----Queue ID----- --Size-- ---Arrival Time---- --Sender/Recipient------", 17, 8, 19, 47};
+
+void print_plain(const ipc::ControlItem& item, const Columns& columns) {
+    std::string id = item.id;
+    if (item.queue == "active") {
+        id += '*';
+    } else if (item.queue == "hold") {
+        id += '!';
+    } else if (item.forced_expire) {
+        id += '#';
+    }
     char when[32];
     auto seconds = static_cast<time_t>(item.arrival);
     std::tm local{};
     localtime_r(&seconds, &local);
-    std::strftime(when, sizeof when, "%a %b %e %H:%M:%S", &local);
-    std::string id = item.id + mark;
-    std::printf("%-11s %7llu %s  %s\n", id.c_str(), static_cast<unsigned long long>(item.size), when,
+    std::strftime(when, sizeof when, "%a %b %e %H:%M:%S ", &local);
+    std::printf("%-*s %*llu %.*s %s\n", columns.id_width, id.c_str(), columns.size_width,
+                static_cast<unsigned long long>(item.size), columns.time_width, when,
                 item.sender.empty() ? "MAILER-DAEMON" : smtp::to_external(item.sender).c_str());
     std::string reason;
     for (const auto& recipient : item.recipients) {
         if (!recipient.reason.empty() && recipient.reason != reason) {
-            std::string text = "(" + recipient.reason + ")";
-            int indent = text.size() < 77 ? static_cast<int>(77 - text.size()) : 0;
-            std::printf("%*s%s\n", indent, "", text.c_str());
+            int indent = recipient.reason.size() < 76 ? static_cast<int>(76 - recipient.reason.size()) : 0;
+            std::printf("%*s(%s)\n", indent, "", recipient.reason.c_str());
             reason = recipient.reason;
         }
-        std::printf("%41s%s\n", "", smtp::to_external(recipient.address).c_str());
+        std::printf("%*s%s\n", columns.recipient_indent, "", smtp::to_external(recipient.address).c_str());
     }
     std::printf("\n");
 }
@@ -102,6 +112,7 @@ int report_down(const config::MainCf& main, const char* program, const char* wha
 }
 
 int list_queue(const config::MainCf& main, bool json, const char* program) {
+    const Columns& columns = main.boolean("enable_long_queue_ids") ? kLongIds : kShortIds;
     uint64_t count = 0;
     uint64_t octets = 0;
     ControlHandlers handlers;
@@ -109,7 +120,8 @@ int list_queue(const config::MainCf& main, bool json, const char* program) {
         if (json) {
             print_json(item);
         } else {
-            print_plain(item, count == 0);
+            if (count == 0) std::printf("%s\n", columns.headings);
+            print_plain(item, columns);
         }
         ++count;
         octets += item.size;

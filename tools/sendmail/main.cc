@@ -7,7 +7,7 @@
 // DESCRIPTION
 //     As sendmail(1) of Postfix. A message is read from standard input up to its end (or, without -i, a line of one dot) and handed to postdrop(1).
 //       -t        recipients from To, Cc and Bcc     -f ADDRESS, -r ADDRESS  envelope sender     -F NAME  full name
-//       -i, -oi   a dot ends nothing                 -bp  list the queue                         -bs  speak SMTP on standard input
+//       -i, -oi   a dot ends nothing                 -bp  list the queue                         -bs  not supported
 //       -q, -qI ID, -qR SITE  try deferred mail      -N, -R, -V  DSN: notify, return, envelope id -B 7BIT|8BITMIME
 //       -C DIR    configuration folder               -I, -bi  newaliases
 //     Others of Sendmail's options are accepted and have no effect.
@@ -206,12 +206,9 @@ int main(int argc, char** argv) {
             ::execl(program.c_str(), "newaliases", static_cast<char*>(nullptr));
             tools::die(kName, 69, "execute " + program + ": " + strerror(errno));
         }
-        case Mode::kSmtp: {
-            std::string program = sibling(main_cf, "daemon_directory", "smtpd");
-            ::execl(program.c_str(), "smtpd", "-c", main_cf.directory().c_str(), "--stdio",
-                    static_cast<char*>(nullptr));
-            tools::die(kName, 69, "execute " + program + ": " + strerror(errno));
-        }
+        case Mode::kSmtp:
+            tools::die(kName, 69,
+                       "-bs is not supported: give the message on standard input, or connect to the SMTP port");
         case Mode::kSubmit: break;
     }
     return submit(main_cf, options);

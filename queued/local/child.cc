@@ -172,6 +172,7 @@ Task<ipc::RecipientResult> Child::to_mbox(Job& job, std::string path, std::strin
     delivery.fd = job.fd.get();
     delivery.offset = job.deliver.offset;
     delivery.length = job.deliver.length;
+    delivery.maybe_delivered = job.deliver.maybe_delivered;
     bool is_virtual = job.action.virtual_mailbox;
     auto limit = main.integer(is_virtual ? "virtual_mailbox_limit" : "mailbox_size_limit");
     delivery.size_limit = limit > 0 ? static_cast<uint64_t>(limit) : 0;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -117,8 +118,10 @@ class FromQuoter {
     std::string matched_;
 };
 
-Expected<void> append(int fd, const MboxDelivery& delivery) {
-    if (auto written = write_all(fd, delivery.from_line + delivery.headers); !written) return written;
+// The message as it stands in the mailbox, in pieces.
+template <class Sink>
+Expected<void> render(const MboxDelivery& delivery, Sink sink) {
+    if (Expected<void> taken = sink(delivery.from_line + delivery.headers); !taken) return taken;
     FromQuoter quoter;
     std::string out;
     quoter.feed(delivery.head, out);
@@ -131,11 +134,58 @@ Expected<void> append(int fd, const MboxDelivery& delivery) {
         if (n == 0) return fail(EIO, "error reading message: it ends early");
         quoter.feed(std::string_view(chunk).substr(0, static_cast<size_t>(n)), out);
         done += static_cast<uint64_t>(n);
-        if (auto written = write_all(fd, out); !written) return written;
+        if (Expected<void> taken = sink(out); !taken) return taken;
         out.clear();
     }
     quoter.end(out);
-    return write_all(fd, out);
+    return sink(out);
+}
+
+Expected<void> append(int fd, const MboxDelivery& delivery) {
+    return render(delivery, [fd](const std::string& piece) { return write_all(fd, piece); });
+}
+
+enum class Earlier { kNone, kWhole, kCut };
+
+// Is the message there from an earlier attempt? `cut_at`: where its unfinished copy begins. Its beginning tells (it holds the time, the recipient and our
+// Received: with the queue id); a mail reader may have changed what follows.
+Expected<Earlier> find_earlier(int fd, uint64_t size, const MboxDelivery& delivery, off_t& cut_at) {
+    std::string whole;
+    auto rendered = render(delivery, [&whole](const std::string& piece) -> Expected<void> {
+        whole += piece;
+        return {};
+    });
+    if (!rendered) return fail(rendered.error());
+    size_t end = delivery.from_line.size() + delivery.headers.size();
+    do {
+        end = whole.find('\n', end);
+        end = end == std::string::npos ? whole.size() : end + 1;
+    } while (end < whole.size() && (whole[end] == ' ' || whole[end] == '\t'));
+    std::string_view telling = std::string_view(whole).substr(0, end);
+    if (size == 0) return Earlier::kNone;
+    void* mapped = mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0);
+    if (mapped == MAP_FAILED) return fail_errno(errno, "cannot read mailbox");
+    std::string_view file(static_cast<const char*>(mapped), size);
+    Earlier result = Earlier::kNone;
+    if (file.find(telling) != std::string_view::npos) {
+        size_t at = file.rfind(telling);
+        std::string_view rest = file.substr(at);
+        bool cut = rest.size() < whole.size() && std::string_view(whole).substr(0, rest.size()) == rest;
+        result = cut ? Earlier::kCut : Earlier::kWhole;
+        cut_at = static_cast<off_t>(at);
+    } else {
+        // Cut so early that less than the telling lines is there, at the very end.
+        for (size_t length = std::min(telling.size(), file.size()); length > 0; --length) {
+            if (file.substr(file.size() - length) != telling.substr(0, length)) continue;
+            bool at_start = length == file.size() || file[file.size() - length - 1] == '\n';
+            if (!at_start || length < delivery.from_line.size()) break;
+            result = Earlier::kCut;
+            cut_at = static_cast<off_t>(file.size() - length);
+            break;
+        }
+    }
+    munmap(mapped, size);
+    return result;
 }
 
 }   // namespace
@@ -148,8 +198,9 @@ Expected<void> deliver_mbox(const MboxDelivery& delivery) {
     if (delivery.lock_dot && !device)
         if (auto locked = dot.take(delivery); !locked) return locked;
     // A final symbolic link is followed only to what another process could not have swapped: Postfix's safe_open asks for a regular file with one name.
-    UniqueFd fd(open(delivery.path.c_str(),
-                     O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | (device ? 0 : O_NOFOLLOW), 0600));
+    UniqueFd fd(open(
+        delivery.path.c_str(),
+        (device ? O_WRONLY : O_RDWR) | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | (device ? 0 : O_NOFOLLOW), 0600));
     if (!fd) return fail(errno, "cannot update mailbox " + delivery.path + ". " + std::strerror(errno));
     struct stat st {};
     if (fstat(fd.get(), &st) != 0) return fail_errno(errno, "fstat " + delivery.path);
@@ -162,6 +213,19 @@ Expected<void> deliver_mbox(const MboxDelivery& delivery) {
         return fail(EACCES, "destination " + delivery.path + " is not owned by recipient");
     if (auto locked = take_kernel_lock(fd.get(), delivery); !locked) return locked;
     if (fstat(fd.get(), &st) != 0) return fail_errno(errno, "fstat " + delivery.path);
+    if (delivery.maybe_delivered) {
+        off_t cut_at = 0;
+        auto earlier = find_earlier(fd.get(), static_cast<uint64_t>(st.st_size), delivery, cut_at);
+        if (!earlier) return fail(earlier.error());
+        if (*earlier == Earlier::kWhole) {
+            if (fsync(fd.get()) != 0) return fail_errno(errno, "fsync " + delivery.path);
+            return {};
+        }
+        if (*earlier == Earlier::kCut) {
+            if (ftruncate(fd.get(), cut_at) != 0) return fail_errno(errno, "cannot update mailbox " + delivery.path);
+            st.st_size = cut_at;
+        }
+    }
     uint64_t added = delivery.from_line.size() + delivery.headers.size() + delivery.head.size() + delivery.length;
     if (delivery.size_limit > 0 && static_cast<uint64_t>(st.st_size) + added > delivery.size_limit)
         return fail(EFBIG, std::string("cannot append message to file ") + delivery.path + ": " + std::strerror(EFBIG));

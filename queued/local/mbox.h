@@ -25,7 +25,8 @@ struct MboxDelivery {
     int lock_attempts = 20;
     std::chrono::seconds lock_delay{1};
     std::chrono::seconds stale_lock{500};
-    bool strict_owner = true;   // strict_mailbox_ownership: the file must be ours
+    bool maybe_delivered = false;   // an earlier attempt was not answered: look for the message first
+    bool strict_owner = true;       // strict_mailbox_ownership: the file must be ours
 };
 
 // The message is on disk when this returns; on failure the file has its old length. Lines that begin with "From " get a ">".

@@ -75,10 +75,14 @@ class AgentUnderTest {
     int stop() {
         if (pid_ < 0) return status_;
         channel_->post(ipc::Channel::pack(ipc::AgentStop{}));
+        for (;;) {
+            auto frame = loop_.run_until_complete(channel_->receive(Millis(20000)));
+            if (!frame || frame->type == ipc::AgentStop::kType) break;
+        }
+        channel_->close();
         auto ended = loop_.run_until_complete(wait_child(pid_));
         pid_ = -1;
         status_ = ended ? *ended : -1;
-        channel_->close();
         return status_;
     }
 

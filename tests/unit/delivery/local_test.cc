@@ -119,3 +119,39 @@ TEST_CASE("mbox: From lines are quoted, an empty line ends the message, failure 
     CHECK(std::filesystem::file_size(delivery.path) == text.str().size());
     std::filesystem::remove_all(folder);
 }
+
+TEST_CASE("mbox: after a crash the message is there once, whether it had been written not at all, in part or whole") {
+    char name[] = "/tmp/postcot-mbox-XXXXXX";
+    std::string folder = mkdtemp(name);
+    MboxDelivery delivery;
+    delivery.path = folder + "/user";
+    delivery.from_line = mbox_from_line("a@b", 0);
+    delivery.headers = "Return-Path: <a@b>\n";
+    std::string head = "Received: by x id 1234\nSubject: x\n\n" + std::string(1000, 'y') + "\nFrom z\n";
+    delivery.head = head;
+    auto text = [&] {
+        std::ostringstream out;
+        out << std::ifstream(delivery.path).rdbuf();
+        return out.str();
+    };
+    std::string other = "From x Thu\nSubject: other\n\nFrom a\n\n";
+    std::ofstream(delivery.path) << other;
+    REQUIRE(deliver_mbox(delivery).has_value());
+    std::string whole = text();
+    delivery.maybe_delivered = true;
+    for (size_t cut = other.size(); cut <= whole.size(); ++cut) {
+        // A From_ line that is itself cut cannot be told from somebody else's text: it stays, and the message follows.
+        if (cut > other.size() && cut < other.size() + delivery.from_line.size()) continue;
+        std::ofstream(delivery.path, std::ios::trunc) << whole.substr(0, cut);
+        auto delivered = deliver_mbox(delivery);
+        if (!delivered) FAIL("cut at " << cut << ": " << delivered.error().text);
+        if (text() != whole) FAIL("cut at " << cut);
+    }
+    // Read meanwhile, and another one after it.
+    std::string read = whole;
+    read.insert(read.find("\n\nyyy") + 1, "Status: RO\n");
+    std::ofstream(delivery.path, std::ios::trunc) << read << other;
+    REQUIRE(deliver_mbox(delivery).has_value());
+    CHECK(text() == read + other);
+    std::filesystem::remove_all(folder);
+}

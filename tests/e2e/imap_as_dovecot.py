@@ -295,7 +295,7 @@ OLDER 100|YOUNGER 100|SINCE 01-jan-2001 BEFORE 1-Jan-2022|UNSEEN FLAGGED|NOT NOT
         ("APPEND nonesuch {14+}", b"Subject: z\r\n\r\n", ""),
         ("APPEND INBOX (\\Bogus) {14+}", b"Subject: z\r\n\r\n", ""),
         ('APPEND INBOX "99-Foo-2020 10:11:12 +0200" {14+}', b"Subject: z\r\n\r\n", ""),
-        ("APPEND INBOX {14+}", b"a\r\nb\r\nc\r\n\r\nde", ""),
+        ("APPEND INBOX {13+}", b"a\r\nb\r\nc\r\n\r\nde", ""),
         "NOOP",
         "FETCH 6:* (FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])",
         "APPEND INBOX",
@@ -355,7 +355,24 @@ OLDER 100|YOUNGER 100|SINCE 01-jan-2001 BEFORE 1-Jan-2022|UNSEEN FLAGGED|NOT NOT
 }
 
 # (conversation, command): why we answer otherwise on purpose.
-DIFFERENT = {}
+DIFFERENT = {
+    ("search", "SEARCH KEYWORD $nonesuch"): "asking for a keyword does not make it",
+    ("search", "THREAD REFS UTF-8 ALL"): "the order of threads whose letters have no usable date",
+    ("store", "STORE 1 +FLAGS (\\Seen)"): "an examined mailbox refuses what it will not do",
+    ("store", "EXPUNGE"): "the same",
+    ("folders", 'LIST (RECURSIVEMATCH SUBSCRIBED) "" %'): "RFC 5258 §6 quotes CHILDINFO",
+    ("append", 'APPEND INBOX "99-Foo-2020 10:11:12 +0200" {14+}'): "Dovecot takes the literal of a refused APPEND for commands",
+    ("append", "APPEND INBOX {13+}"): "the rest of that",
+    ("state", "CAPABILITY X"): "RFC 3501 §9: no arguments",
+    ("state", "NOOP extra"): "the same",
+    ("state", "ENABLE"): "RFC 5161 §3.1: at least one capability",
+    ("state", "ENABLE BOGUS"): "RFC 5161 §3.2: ENABLED comes even when nothing was",
+    ("state", "SELECT"): "a command that cannot be read does not close the mailbox",
+    ("state", "SELECT INBOX extra"): "RFC 4466 §2.1: parameters stand in parentheses",
+}
+# Codes that one of the two adds to a plain NO or OK, and what RFC 7162 §3.1.2.1 wants of SELECT but Dovecot says only after ENABLE.
+FREE_CODES = (" [NONEXISTENT]", " [CANNOT]", " [CLIENTBUG]")
+FREE_LINE = "* OK [HIGHESTMODSEQ N]"
 
 
 class Wire:
@@ -420,8 +437,10 @@ def normal(line):
     found = re.match(r"^(\* )?(OK|NO|BAD|BYE|PREAUTH)( \[[^\]]*\])?", text)
     if found:
         code = found[3] or ""
+        if code in FREE_CODES:
+            code = ""
         if code.startswith(" [CAPABILITY") or code.startswith(" [BADCHARSET"):
-            code = code.split(" ")[1].join((" ", ""))
+            code = " " + code.split(" ")[1].rstrip("]") + "]"
         return f"{found[1] or ''}{found[2]}{code}"
     if text.startswith("+"):
         return "+"
@@ -432,7 +451,7 @@ def normal(line):
 
 def sameness(answers):
     """Order of untagged answers before the tagged one is free where the commands' data are independent."""
-    return sorted(answers[:-1]) + answers[-1:]
+    return sorted(line for line in answers[:-1] if line != FREE_LINE) + answers[-1:]
 
 
 def test_the_same_answers():
@@ -465,7 +484,7 @@ def test_the_same_answers():
                         assert answers[-1].startswith("OK"), answers
                 for command in ["SELECT INBOX", *commands]:
                     expected, got = theirs.say(command), ours.say(command)
-                    if sameness(expected) != sameness(got) and (name, command) not in DIFFERENT:
+                    if sameness(expected) != sameness(got) and (name, command[0] if isinstance(command, tuple) else command) not in DIFFERENT:
                         different += 1
                         print(f"--- {name}: {command}")
                         for sign, lines, other in (("dovecot", expected, got), ("postcot", got, expected)):

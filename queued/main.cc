@@ -45,10 +45,10 @@ namespace {
 
 using namespace postcot;
 
-void open_log(const config::MainCf& main, bool verbose) {
+void open_log(const config::MainCf& main, bool verbose, const char* program) {
     log::Options options;
     std::string name = main.str("syslog_name");
-    options.ident = (name.empty() ? "postfix" : name) + "/qmgr";
+    options.ident = (name.empty() ? "postfix" : name) + "/" + program;
     std::string file = main.str("maillog_file");
     if (file.empty()) {
         options.destination.kind = log::Destination::Kind::kSyslog;
@@ -71,20 +71,22 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "queued: fatal: %s\n", configuration.error().text.c_str());
         return 1;
     }
-    open_log(configuration->main, args.verbose);
+    open_log(configuration->main, args.verbose, "qmgr");
     for (const auto& warning : configuration->main.warnings(&configuration->master)) log::warning("{}", warning);
 
     queued::ParentJobs jobs;
     jobs.manager = [&args](UniqueFd parent, queued::Configuration c) {
         return queued::run_manager(args.config_root, std::move(parent), std::move(c));
     };
-    jobs.local = [](UniqueFd fd, queued::Configuration c) {
+    jobs.local = [verbose = args.verbose](UniqueFd fd, queued::Configuration c) {
         ::prctl(PR_SET_NAME, "queued: local");
+        open_log(c.main, verbose, "local");
         Loop loop;
         return queued::run_local_agent(ipc::Channel(std::move(fd)), queued::AgentConfig{std::move(c.main), std::move(c.master)});
     };
-    jobs.remote = [](UniqueFd fd, queued::Configuration c) {
+    jobs.remote = [verbose = args.verbose](UniqueFd fd, queued::Configuration c) {
         ::prctl(PR_SET_NAME, "queued: remote");
+        open_log(c.main, verbose, "smtp");
         Loop loop;
         return queued::run_remote_agent(ipc::Channel(std::move(fd)), queued::AgentConfig{std::move(c.main), std::move(c.master)});
     };

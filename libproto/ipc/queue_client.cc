@@ -1,10 +1,8 @@
 #include "libproto/ipc/queue_client.h"
 
 #include <sys/time.h>
-#include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <map>
 
 #include "libproto/ipc/channel.h"
@@ -219,57 +217,6 @@ Task<Expected<void>> QueueClient::flush_site(std::string site) {
     auto result = co_await impl->ask_result(std::move(message));
     if (!result) co_return fail(result.error());
     co_return Expected<void>{};
-}
-
-MessageWriter::MessageWriter(QueueClient& client, std::string queue_id)
-    : client_(client), queue_id_(std::move(queue_id)) {}
-
-MessageWriter::~MessageWriter() {
-    if (file_ && !submitted_) client_.abort_large(queue_id_);
-}
-
-Expected<void> MessageWriter::spill() {
-    std::string_view rest = buffer_;
-    while (!rest.empty()) {
-        ssize_t n = ::write(file_.get(), rest.data(), rest.size());
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) {
-            int error = errno;
-            log::warning("{}: write queue file: {}", queue_id_, strerror(error));
-            if (error == ENOSPC || error == EDQUOT) return fail(452, "4.3.1", "Insufficient system storage");
-            return unavailable();
-        }
-        rest.remove_prefix(static_cast<size_t>(n));
-    }
-    buffer_.clear();
-    return {};
-}
-
-Task<Expected<void>> MessageWriter::append(std::string_view data) {
-    size_ += data.size();
-    buffer_.append(data);
-    if (!file_) {
-        if (buffer_.size() <= kInlineContent) co_return Expected<void>{};
-        auto opened = co_await client_.open_large(queue_id_);
-        if (!opened) co_return fail(opened.error());
-        file_ = std::move(*opened);
-    } else if (buffer_.size() < kInlineContent) {
-        co_return Expected<void>{};
-    }
-    co_return spill();
-}
-
-Task<Expected<std::string>> MessageWriter::submit(Envelope envelope) {
-    if (file_) {
-        auto spilled = spill();
-        if (!spilled) co_return fail(spilled.error());
-        auto result = co_await client_.submit_large(queue_id_, std::move(envelope));
-        submitted_ = result.has_value();
-        co_return result;
-    }
-    auto result = co_await client_.submit(queue_id_, std::move(envelope), std::move(buffer_));
-    submitted_ = result.has_value();
-    co_return result;
 }
 
 }   // namespace postcot::ipc

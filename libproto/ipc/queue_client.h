@@ -3,10 +3,8 @@
 // with 451 4.3.0, and the SMTP client tries again.
 //
 //     auto id = co_await queue.next_queue_id();                     // at the first accepted RCPT
-//     ipc::MessageWriter writer(queue, *id);
-//     co_await writer.append(received_header); ... append(line) ...  // LF line ends
-//     auto queued = co_await writer.submit(std::move(envelope));    // returns when it is durable: now say 250 2.0.0
-//     Ok: queued as ...
+//     auto queued = co_await queue.submit(*id, std::move(envelope), std::move(content));
+//     ... returns when it is durable: now say 250 2.0.0 Ok: queued as ...
 #pragma once
 
 #include <cstdint>
@@ -55,30 +53,6 @@ class QueueClient {
   private:
     struct Impl;
     std::shared_ptr<Impl> impl_;   // shared with the task that reads answers
-};
-
-// Collects one message: in memory up to kInlineContent, past that in its own file.
-class MessageWriter {
-  public:
-    MessageWriter(QueueClient& client, std::string queue_id);
-    ~MessageWriter();   // forgets the message unless submit() succeeded
-    MessageWriter(const MessageWriter&) = delete;
-    MessageWriter& operator=(const MessageWriter&) = delete;
-
-    Task<Expected<void>> append(std::string_view data);
-    uint64_t size() const { return size_; }
-    const std::string& queue_id() const { return queue_id_; }
-    Task<Expected<std::string>> submit(Envelope envelope);
-
-  private:
-    Expected<void> spill();
-
-    QueueClient& client_;
-    std::string queue_id_;
-    std::string buffer_;
-    UniqueFd file_;
-    uint64_t size_ = 0;
-    bool submitted_ = false;
 };
 
 }   // namespace postcot::ipc

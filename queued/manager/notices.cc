@@ -20,7 +20,8 @@ bool QueueManager::notice(const ActiveMessage& about, DsnKind kind, const std::v
     Submission submission;
     auto& input = submission.input;
     input.queue_id = new_queue_id();
-    int64_t at = static_cast<int64_t>(now());
+    const double exactly = now();
+    int64_t at = static_cast<int64_t>(exactly);
 
     DsnInput dsn;
     dsn.kind = kind;
@@ -65,6 +66,7 @@ bool QueueManager::notice(const ActiveMessage& about, DsnKind kind, const std::v
     input.envelope.local_submission = true;   // From: MAILER-DAEMON gets its domain
     input.envelope.smtputf8 = stored.envelope.smtputf8;
     input.envelope.arrival_seconds = at;
+    input.envelope.arrival_microseconds = static_cast<uint32_t>((exactly - static_cast<double>(at)) * 1e6);
     Recipient recipient;
     recipient.address = to;
     recipient.notify = ipc::kNotifyNever;

@@ -74,7 +74,7 @@ def test_garbage_is_answered_or_closed():
         still_serves(server, 1)
         now = {name: server.processes(name) for name in pids}
         for name in ("smtpd", "authd", "queued"):
-            assert now[name] == pids[name], f"{name}: {pids[name]} became {now[name]}"
+            assert set(pids[name]) <= set(now[name]), f"{name}: {pids[name]} became {now[name]}"   # delivery children may have come
 
 
 def test_five_hundred_silent_connections_to_each_port():

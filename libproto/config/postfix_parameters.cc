@@ -90,7 +90,7 @@ constexpr Parameter kParameters[] = {
     {"connection_cache_ttl_limit", kTime, "2s", kUnsupported},
     {"content_filter", kText, "", kHonoured},
     {"cyrus_sasl_config_path", kText, "", kUnsupported},
-    {"daemon_directory", kText, "/usr/lib/postfix/sbin", kHonoured},
+    {"daemon_directory", kText, "/usr/lib/postfix/sbin", kHarmless},
     {"daemon_table_open_error_is_fatal", kBoolean, "no", kUnsupported},
     {"daemon_timeout", kTime, "18000s", kHarmless},
     {"data_directory", kText, "/var/lib/postfix", kHonoured},

@@ -95,6 +95,7 @@ MaildirWriter::~MaildirWriter() = default;
 namespace {
 
 constexpr size_t kChunk = 256 * 1024;
+constexpr const char* kParts[] = {"/tmp", "/new", "/cur"};   // maildir(5)
 
 uint64_t count_lines(std::string_view text) {
     return static_cast<uint64_t>(std::count(text.begin(), text.end(), '\n'));
@@ -148,8 +149,6 @@ Expected<void> MaildirWriter::make_maildir(const std::string& maildir) {
         path.resize(slash);
     }
     std::reverse(missing.begin(), missing.end());
-    for (const char* part : {"/tmp", "/new", "/cur"})
-        if (!files_.exists(maildir + part)) missing.push_back(maildir + part);
     for (const auto& path : missing) {
         if (auto made = files_.mkdir(path, 0700); !made && made.error().code != EEXIST)
             return with_step(made.error(), "create maildir", path);
@@ -157,6 +156,11 @@ Expected<void> MaildirWriter::make_maildir(const std::string& maildir) {
         if (auto synced = files_.sync_dir(slash == 0 ? "/" : path.substr(0, slash)); !synced)
             return with_step(synced.error(), "sync maildir", path);
     }
+    for (const char* part : kParts) {
+        if (auto made = files_.mkdir(maildir + part, 0700); !made && made.error().code != EEXIST)
+            return with_step(made.error(), "create maildir", maildir + part);
+    }
+    if (auto synced = files_.sync_dir(maildir); !synced) return with_step(synced.error(), "sync maildir", maildir);
     return {};
 }
 
@@ -226,16 +230,21 @@ void MaildirWriter::deliver(std::vector<MaildirDelivery>& batch) {
     }
     drop_already_delivered(batch, written);
 
-    for (const auto& [folder, members] : folders) {
-        // cur/ comes last in make_maildir(), so a Maildir that has it is whole.
-        if (files_.exists(folder + "/cur")) continue;
-        if (auto made = make_maildir(folder); !made) {
-            for (size_t i : members) {
-                batch[i].result = fail(made.error());
-                written[i].skip = true;
-            }
-        }
+    // Many first letters at once (a mailing to all): the folders' syncs share the file system's commits too.
+    std::vector<const std::pair<const std::string, std::vector<size_t>>*> unmade;
+    for (const auto& entry : folders) {
+        bool whole = std::all_of(std::begin(kParts), std::end(kParts),
+                                 [&](const char* part) { return files_.exists(entry.first + part); });
+        if (!whole) unmade.push_back(&entry);
     }
+    pool_->run(unmade.size(), [&](size_t u) {
+        auto made = make_maildir(unmade[u]->first);
+        if (made) return;
+        for (size_t i : unmade[u]->second) {
+            batch[i].result = fail(made.error());
+            written[i].skip = true;
+        }
+    });
 
     pool_->run(batch.size(), [&](size_t i) {
         if (!written[i].skip) write_one(batch[i], written[i]);

@@ -82,7 +82,8 @@ def test_local_mail_is_the_users_own_and_pam_lets_him_read_it():
             raise AssertionError("let in with a wrong password")
         except imaplib.IMAP4.error as error:
             assert "AUTHENTICATIONFAILED" in str(error), error
-        server.wait_for_log(rf"pam\({second},127.0.0.1")
+        client.logout()
+        server.wait_for_log(rf"imap-login: Info: .*\(auth failed, 1 attempts in \d+ secs\): user=<{second}>")
 
 
 def test_unknown_local_users_are_refused():

@@ -2,6 +2,8 @@
 //
 //     "PCTDROP1", u32 length, that many bytes of MaildropHead (codec.h), then the message as the sender wrote it, with LF line ends, to the end.
 //
+// What postdrop reads ends in kMaildropEnd besides, which does not go into the file: a sender that is killed half way leaves no half a message.
+//
 // Untrusted: whoever may run sendmail wrote it. The owner of the file is the sender's uid. A file without the owner's x bit is still being written.
 #pragma once
 
@@ -34,6 +36,7 @@ struct MaildropHead {
 };
 
 inline constexpr std::string_view kMaildropMagic = "PCTDROP1";
+inline constexpr std::string_view kMaildropEnd = "PCTDEND1";
 inline constexpr size_t kMaxMaildropHead = 8 << 20;
 
 std::string maildrop_prefix(const MaildropHead& head);   // magic, length and head

@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import subprocess
 
 from harness import BIN, Postcot, free_port, kill, main, run, wait_until
 
@@ -61,6 +62,63 @@ def test_sendmail_t_reads_recipients_and_removes_bcc():
         assert "From: Us Er <user01@example.com>" in text, text
 
 
+def speak(server, *lines, line_end=b"\r\n"):
+    """A scripted session with sendmail -bs; the reply lines."""
+    done = server.sendmail("-bs", data=b"".join(line.encode() + line_end for line in lines))
+    assert b"\n" not in done.stdout.replace(b"\r\n", b""), done.stdout
+    return done.stdout.decode().split("\r\n")
+
+
+ENVELOPE = ["MAIL FROM:<user01@example.com>", "RCPT TO:<user02@example.com>"]
+
+
+def test_sendmail_bs_speaks_smtp():
+    with Postcot() as server:
+        replies = speak(server, "EHLO client.example.com", ENVELOPE[0], "RCPT TO:<<>", ENVELOPE[1], "DATA",
+                        "Subject: over a pipe", "", "..dot", "end", ".", "AUTH PLAIN", "STARTTLS", "ETRN example.com", "QUIT")
+        assert replies[0].startswith("220 ") and not any("STARTTLS" in line or "AUTH" in line for line in replies), replies
+        assert any(line.startswith("501 5.1.3") for line in replies), replies
+        assert any(re.match(r"250 2\.0\.0 Ok: queued as \w+$", line) for line in replies), replies
+        for refused in ("503 5.5.1 Error: authentication not enabled", "502 5.5.1 Error: command not implemented", "458 Unable to queue messages"):
+            assert refused in replies, (refused, replies)
+        text = open(server.wait_for_mail("user02", 1)[0]).read()
+        assert "Received: from client.example.com (localhost [127.0.0.1])" in text and "from userid" in text, text
+        assert text.endswith("\n\n.dot\nend\n"), text
+        server.wait_for_log(r"smtpd\[\d+\]: disconnect from localhost\[127\.0\.0\.1\] ehlo=1 starttls=0/1 auth=0/1 mail=1 rcpt=1/2 data=1 etrn=0/1 quit=1 commands=5/9")
+
+
+def test_sendmail_bs_takes_mail_while_queued_is_down():
+    with Postcot() as server:
+        server.stop()
+        # More than one message, one of them too large for memory, one in chunks, and lines that end as a shell script's do.
+        large = ["x" * 70] * 10000
+        replies = speak(server, "HELO here", *ENVELOPE, "DATA", "Subject: first", "", *large, ".", "QUIT", line_end=b"\n")
+        assert sum("Ok: queued as" in line for line in replies) == 1, replies
+        chunk = "Subject: second\r\n\r\nin chunks\r\n"
+        replies = speak(server, "EHLO here", *ENVELOPE, f"BDAT {len(chunk)} LAST\r\n{chunk}QUIT")
+        assert sum("queued as" in line for line in replies) == 1, replies
+        # A client that goes away in the middle has sent nothing.
+        speak(server, "HELO here", *ENVELOPE, "DATA", "Subject: half", "", "cut off")
+        assert len(os.listdir(server.state / "spool/maildrop")) == 2
+        assert not server.messages("user02")
+        server.start()
+        texts = [open(path).read() for path in server.wait_for_mail("user02", 2)]
+        assert sorted(len(text) > 700000 for text in texts) == [False, True] and any("in chunks\n" in text for text in texts), [text[:500] for text in texts]
+
+
+def test_postdrop_leaves_no_half_a_message():
+    with Postcot() as server:
+        server.stop()
+        sending = subprocess.Popen([BIN / "sendmail", "-C", server.etc / "postfix", "-f", "user01@example.com", "user02@example.com"],
+                                   stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        sending.stdin.write(LETTER * 10000)
+        sending.stdin.flush()
+        wait_until(lambda: os.listdir(server.state / "spool/maildrop"), "a file in the maildrop")
+        sending.kill()
+        sending.communicate()
+        wait_until(lambda: not os.listdir(server.state / "spool/maildrop"), "no file in the maildrop")
+
+
 def test_errors_name_what_is_wrong():
     with Postcot() as server:
         unknown = server.tool("postcat", "-q", "ABCDEF0123", check=False)
@@ -72,4 +130,5 @@ def test_errors_name_what_is_wrong():
 
 
 main(test_hold_release_show_requeue_delete, test_the_queue_survives_a_restart, test_sendmail_takes_mail_while_queued_is_down,
-     test_sendmail_t_reads_recipients_and_removes_bcc, test_errors_name_what_is_wrong)
+     test_sendmail_t_reads_recipients_and_removes_bcc, test_sendmail_bs_speaks_smtp, test_sendmail_bs_takes_mail_while_queued_is_down,
+     test_postdrop_leaves_no_half_a_message, test_errors_name_what_is_wrong)

@@ -138,18 +138,25 @@ int main(int argc, char** argv) {
     int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0444);
     if (fd < 0) give_up(75, "create maildrop file " + path + ": " + strerror(errno));
     unfinished = path;
-    write_all(fd, start);
-    uint64_t size = start.size() - parsed->text_at;
+    uint64_t size = 0;
+    std::string held = start.substr(parsed->text_at);   // the last octets wait: they may be the end mark
+    write_all(fd, std::string_view(start).substr(0, parsed->text_at));
     for (;;) {
+        if (held.size() > ipc::kMaildropEnd.size()) {
+            const size_t sure = held.size() - ipc::kMaildropEnd.size();
+            size += sure;
+            if (limit > 0 && size > static_cast<uint64_t>(limit)) {
+                give_up(65, "uid=" + std::to_string(::getuid()) + ": File too large");
+            }
+            write_all(fd, std::string_view(held).substr(0, sure));
+            held.erase(0, sure);
+        }
         char buffer[65536];
         size_t n = read_some(buffer, sizeof buffer);
         if (n == 0) break;
-        size += n;
-        if (limit > 0 && size > static_cast<uint64_t>(limit)) {
-            give_up(65, "uid=" + std::to_string(::getuid()) + ": File too large");
-        }
-        write_all(fd, {buffer, n});
+        held.append(buffer, n);
     }
+    if (held != ipc::kMaildropEnd) give_up(65, "uid=" + std::to_string(::getuid()) + ": the input ends in the middle");
     // On disk first, then visible: the x bit says that the file is whole.
     if (::fsync(fd) != 0 || ::fchmod(fd, 0744) != 0 || ::close(fd) != 0)
         give_up(75, std::string("sync maildrop file: ") + strerror(errno));

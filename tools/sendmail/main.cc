@@ -7,18 +7,16 @@
 // DESCRIPTION
 //     As sendmail(1) of Postfix. A message is read from standard input up to its end (or, without -i, a line of one dot) and handed to postdrop(1).
 //       -t        recipients from To, Cc and Bcc     -f ADDRESS, -r ADDRESS  envelope sender     -F NAME  full name
-//       -i, -oi   a dot ends nothing                 -bp  list the queue                         -bs  not supported
+//       -i, -oi   a dot ends nothing                 -bp  list the queue                         -bs  SMTP on standard input and output
 //       -q, -qI ID, -qR SITE  try deferred mail      -N, -R, -V  DSN: notify, return, envelope id -B 7BIT|8BITMIME
 //       -C DIR    configuration folder               -I, -bi  newaliases
 //     Others of Sendmail's options are accepted and have no effect.
 //
 // DIAGNOSTICS
 //     sysexits(3): 0; 64 wrong usage; 65 bad input; 69 the mail system is down; 75 try again; 77 not allowed.
-#include <fcntl.h>
 #include <pwd.h>
 #include <signal.h>
 #include <sys/time.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -28,6 +26,7 @@
 #include <cstring>
 
 #include "libproto/ipc/maildrop.h"
+#include "libproto/ipc/postdrop.h"
 #include "libproto/smtp/header_address.h"
 #include "libproto/smtp/path.h"
 #include "tools/queue_common/control_client.h"
@@ -49,42 +48,8 @@ bool ascii(const std::string& text) {
     return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 128; });
 }
 
-// A child with a pipe to its standard input.
-struct Postdrop {
-    pid_t pid = -1;
-    int to = -1;
-};
-
-Postdrop start_postdrop(const config::MainCf& main_cf, const std::string& directory) {
-    std::string program = sibling(main_cf, "command_directory", "postdrop");
-    int fds[2];
-    if (::pipe2(fds, O_CLOEXEC) != 0) tools::die(kName, 75, std::string("pipe: ") + strerror(errno));
-    Postdrop out;
-    out.pid = ::fork();
-    if (out.pid < 0) tools::die(kName, 75, std::string("fork: ") + strerror(errno));
-    if (out.pid == 0) {
-        ::dup2(fds[0], 0);
-        ::execl(program.c_str(), "postdrop", "-c", directory.c_str(), static_cast<char*>(nullptr));
-        std::fprintf(stderr, "sendmail: fatal: execute %s: %s\n", program.c_str(), strerror(errno));
-        ::_exit(69);
-    }
-    ::close(fds[0]);
-    out.to = fds[1];
-    return out;
-}
-
-bool send(int fd, std::string_view data) {
-    while (!data.empty()) {
-        ssize_t n = ::write(fd, data.data(), data.size());
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return false;   // postdrop is gone and has said why
-        data.remove_prefix(static_cast<size_t>(n));
-    }
-    return true;
-}
-
 // Standard input as a message with LF line ends: CR before LF goes, a leading mbox "From " line goes, without -i a lone dot ends it.
-bool copy_message(int fd, bool dot_ends) {
+void copy_message(ipc::PostdropRun& postdrop, bool dot_ends) {
     std::string out;
     char* line = nullptr;
     size_t room = 0;
@@ -103,13 +68,12 @@ bool copy_message(int fd, bool dot_ends) {
         out += text;
         out += '\n';
         if (out.size() >= 65536) {
-            ok = send(fd, out);
+            ok = postdrop.write(out);
             out.clear();
         }
     }
     std::free(line);
-    if (ok) ok = send(fd, out);
-    return ok;
+    if (ok) (void)postdrop.write(out);
 }
 
 int submit(const config::MainCf& main_cf, const tools::SendmailOptions& options) {
@@ -162,17 +126,28 @@ int submit(const config::MainCf& main_cf, const tools::SendmailOptions& options)
         return 64;
     }
     ::signal(SIGPIPE, SIG_IGN);
-    Postdrop postdrop = start_postdrop(main_cf, main_cf.directory());
-    if (send(postdrop.to, ipc::maildrop_prefix(head))) copy_message(postdrop.to, options.dot_ends);
+    auto postdrop =
+        ipc::PostdropRun::start(sibling(main_cf, "command_directory", "postdrop"), main_cf.directory(), head);
+    if (!postdrop) tools::die(kName, 69, postdrop.error().text);
+    copy_message(*postdrop, options.dot_ends);
     if (std::ferror(stdin)) {   // half a message is none
-        ::kill(postdrop.pid, SIGTERM);
         std::fprintf(stderr, "sendmail: fatal: read standard input: %s\n", strerror(errno));
+        (void)postdrop->abandon();
+        return 75;
     }
-    ::close(postdrop.to);
-    int status = 0;
-    while (::waitpid(postdrop.pid, &status, 0) < 0 && errno == EINTR) {
-    }
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 75;
+    return postdrop->finish();
+}
+
+// SMTP on standard input and output is smtpd's, here without privileges and without queued. Ours is beside us; in daemon_directory
+// there may be Postfix's.
+[[noreturn]] void speak_smtp(const config::MainCf& main_cf) {
+    char self[4096];
+    const ssize_t n = ::readlink("/proc/self/exe", self, sizeof self);
+    std::string program(self, n > 0 ? static_cast<size_t>(n) : 0);
+    program = program.substr(0, program.rfind('/') + 1) + "smtpd";
+    if (::access(program.c_str(), X_OK) != 0) program = sibling(main_cf, "daemon_directory", "smtpd");
+    ::execl(program.c_str(), "smtpd", "-S", "-c", main_cf.directory().c_str(), static_cast<char*>(nullptr));
+    tools::die(kName, 69, "execute " + program + ": " + strerror(errno));
 }
 
 int flush(const config::MainCf& main_cf, ipc::ControlVerb verb, const std::string& argument) {
@@ -206,9 +181,7 @@ int main(int argc, char** argv) {
             ::execl(program.c_str(), "newaliases", static_cast<char*>(nullptr));
             tools::die(kName, 69, "execute " + program + ": " + strerror(errno));
         }
-        case Mode::kSmtp:
-            tools::die(kName, 69,
-                       "-bs is not supported: give the message on standard input, or connect to the SMTP port");
+        case Mode::kSmtp: speak_smtp(main_cf);
         case Mode::kSubmit: break;
     }
     return submit(main_cf, options);

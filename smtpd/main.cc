@@ -3,6 +3,7 @@
 //
 // SYNOPSIS
 //     smtpd [-c ROOT] [-v]
+//     smtpd -S [-c DIR] [-v]
 //
 // DESCRIPTION
 //     Serves every master.cf line whose command is smtpd (ports 25, 587, 465 ...), with that line's "-o name=value" overrides. A line whose
@@ -16,6 +17,9 @@
 //
 //     smtpd stays in the foreground. SIGTERM: no new connections; messages under way are finished, idle clients get 421. SIGHUP: reads the
 //     configuration again; when it has an error, says so and keeps the old one.
+//
+//     With -S ("sendmail -bs") it speaks SMTP on standard input and output instead, once: with the caller's rights, without AUTH, STARTTLS and
+//     access restrictions. Mail goes to postdrop(1), so that it is taken while queued is down.
 //
 // PROTOCOL
 //     RFC 5321 (SMTP), 2033 (LMTP), 1870 (SIZE), 1985 (ETRN), 2034 (ENHANCEDSTATUSCODES), 2920 (PIPELINING), 3030 (CHUNKING), 3207
@@ -49,27 +53,15 @@
 #include "libproto/runtime/net.h"
 #include "libproto/runtime/sandbox.h"
 #include "smtpd/limits.h"
+#include "smtpd/log_destination.h"
 #include "smtpd/service.h"
+#include "smtpd/stand_alone.h"
 #include "smtpd/worker.h"
 
 namespace postcot::smtpd {
 namespace {
 
 using SocketKey = std::string;   // "address:port" or a path
-
-log::Destination log_destination(const config::MainCf& main) {
-    log::Destination out;
-    const auto file = main.str("maillog_file");
-    if (file.empty()) {
-        out.kind = log::Destination::Kind::kSyslog;
-    } else if (file == "/dev/stdout") {
-        out.kind = log::Destination::Kind::kStderr;
-    } else {
-        out.kind = log::Destination::Kind::kFile;
-        out.path = file;
-    }
-    return out;
-}
 
 Expected<uint16_t> port_number(const std::string& port) {
     if (!port.empty() && port.find_first_not_of("0123456789") == std::string::npos) {
@@ -241,8 +233,15 @@ int worker_main(const Generation& generation, ClientCounters& counters, int inde
 }
 
 int run(int argc, char** argv) {
-    const auto arguments = parse_daemon_args(argc, argv, "smtpd [-c ROOT] [-v]");
+    std::vector<char*> words(argv, argv + argc);
+    const auto stand_alone =
+        std::remove_if(words.begin() + 1, words.end(), [](const char* word) { return std::string_view(word) == "-S"; });
+    const bool alone = stand_alone != words.end();
+    words.erase(stand_alone, words.end());
+    const auto arguments = parse_daemon_args(static_cast<int>(words.size()), words.data(),
+                                             "smtpd [-c ROOT] [-v] | smtpd -S [-c DIR] [-v]");
     signal(SIGPIPE, SIG_IGN);
+    if (alone) return run_stand_alone(arguments.config_root, arguments.verbose);
     log::Options options;
     options.ident = "postfix/smtpd";
     options.debug = arguments.verbose;

@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "libproto/ipc/queue.h"
+
 namespace postcot::smtpd {
 
-Message::Message(ipc::QueueClient& queue, std::string queue_id, smtp::HeaderOptions options, uint64_t size_limit)
+Message::Message(ipc::Submitter& queue, std::string queue_id, smtp::HeaderOptions options, uint64_t size_limit)
     : queue_(queue), queue_id_(std::move(queue_id)), cleanup_(std::move(options)), size_limit_(size_limit) {}
 
 Message::~Message() {

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "libproto/error.h"
-#include "libproto/ipc/queue_client.h"
+#include "libproto/ipc/submitter.h"
 #include "libproto/runtime/fd.h"
 #include "libproto/runtime/task.h"
 #include "libproto/smtp/data.h"
@@ -16,7 +16,7 @@ namespace postcot::smtpd {
 
 class Message {
   public:
-    Message(ipc::QueueClient& queue, std::string queue_id, smtp::HeaderOptions options, uint64_t size_limit);
+    Message(ipc::Submitter& queue, std::string queue_id, smtp::HeaderOptions options, uint64_t size_limit);
     ~Message();
     Message(const Message&) = delete;
     Message& operator=(const Message&) = delete;
@@ -45,7 +45,7 @@ class Message {
   private:
     Task<void> spill();
 
-    ipc::QueueClient& queue_;
+    ipc::Submitter& queue_;
     std::string queue_id_;
     smtp::HeaderCleanup cleanup_;
     smtp::ChunkDecoder chunks_;

@@ -205,6 +205,25 @@ Expected<std::shared_ptr<const Service>> Service::make(const config::MasterServi
     return std::shared_ptr<const Service>(std::move(out));
 }
 
+Expected<std::shared_ptr<const Service>> Service::make_stand_alone(const config::MainCf& main) {
+    config::MasterService entry;
+    entry.name = "stand-alone";
+    entry.type = "unix";
+    entry.command = "smtpd";
+    entry.overrides = {{"smtpd_sasl_auth_enable", "no"},
+                       {"smtpd_tls_security_level", "none"},
+                       {"smtpd_tls_wrappermode", "no"},
+                       {"smtpd_reject_unlisted_recipient", "no"},
+                       {"smtpd_reject_unlisted_sender", "no"},
+                       // As for all of $mynetworks with Postfix's defaults: scripts end their lines in LF.
+                       {"smtpd_forbid_bare_newline", "no"}};
+    auto made = make(entry, main);
+    if (!made) return made;
+    auto out = std::make_shared<Service>(**made);
+    out->stand_alone = true;
+    return std::shared_ptr<const Service>(std::move(out));
+}
+
 Expected<Configuration> load_configuration(const std::string& root) {
     auto main = config::MainCf::load(root + "/postfix");
     if (!main) return fail(std::move(main.error()));

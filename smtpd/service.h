@@ -62,6 +62,7 @@ struct Service {
     std::string ident;     // log ident: "postfix/smtpd", "postfix/submission/smtpd", "postfix/lmtpd"
     bool lmtp = false;
     bool unix_socket = false;
+    bool stand_alone = false;   // sendmail -bs
     bool wrapper_mode = false;
     int max_processes = 0;
 
@@ -91,6 +92,8 @@ struct Service {
     // Errors name the service and the parameter.
     static Expected<std::shared_ptr<const Service>> make(const config::MasterService& entry,
                                                          const config::MainCf& main);
+    // Of no master.cf line: `sendmail -bs`. Without TLS, AUTH and restrictions.
+    static Expected<std::shared_ptr<const Service>> make_stand_alone(const config::MainCf& main);
 };
 
 // A listening socket and the service behind it.

@@ -250,7 +250,7 @@ Task<void> Session::dispatch(std::string_view line) {
 // RFC 2920 §3.1: EHLO, DATA, VRFY, NOOP and the like end a group of pipelined commands; a client that sends more behind them does not wait
 // for our answers, as spam engines do.
 bool Session::out_of_step(const smtp::CommandLine& command) {
-    if (c_.pipelined || stream_.buffered().empty()) return false;
+    if (service_.stand_alone || c_.pipelined || stream_.buffered().empty()) return false;
     switch (command.verb) {
         case smtp::Verb::kHelo:
         case smtp::Verb::kEhlo:

@@ -93,6 +93,7 @@ Expected<void> Worker::open(const std::vector<Endpoint>& endpoints) {
     const auto& main = configuration_.main;
     queue_ = std::make_unique<ipc::QueueClient>(main.str("queue_directory") + "/private/intake",
                                                 main.boolean("enable_long_queue_ids"));
+    submitter_ = queue_.get();
     endpoints_ = endpoints;
     for (const auto& endpoint : endpoints) {
         auto runtime = std::make_unique<ServiceRuntime>();
@@ -171,6 +172,18 @@ int Worker::run() {
     loop.on_signal(SIGINT, [this] { stopping_.set(); });
     loop.run_until_complete(main_task());
     return 0;
+}
+
+void Worker::serve_one(std::shared_ptr<const Service> service, UniqueFd connection, ipc::Submitter& submitter) {
+    submitter_ = &submitter;
+    ServiceRuntime runtime;
+    runtime.service = service;
+    runtime.tables = std::make_shared<const Tables>();   // none: the caller may not be allowed to read them
+    runtime.restrictions = Restrictions::none(service, runtime.tables, names_);
+    Accepted accepted;
+    accepted.fd = std::move(connection);
+    accepted.peer.storage.ss_family = accepted.local.storage.ss_family = AF_UNIX;
+    Loop::current().run_until_complete(serve(runtime, std::move(accepted)));
 }
 
 Expected<void> check_configuration(const Configuration& configuration) {

@@ -38,7 +38,10 @@ class Worker {
     // Accepts until SIGTERM, then lets sessions come to an end.
     int run();
 
-    ipc::QueueClient& queue() { return *queue_; }
+    // Stand-alone: serves one connection, and mail goes where `submitter` says.
+    void serve_one(std::shared_ptr<const Service> service, UniqueFd connection, ipc::Submitter& submitter);
+
+    ipc::Submitter& queue() { return *submitter_; }
     HostNames& names() { return names_; }
     ClientCounters& counters() { return counters_; }
     int index() const { return index_; }
@@ -61,6 +64,7 @@ class Worker {
     Event stopping_;
     Event room_;   // set while fewer than the most sessions are open
     std::unique_ptr<ipc::QueueClient> queue_;
+    ipc::Submitter* submitter_ = nullptr;   // queue_, or serve_one()'s
     std::vector<std::pair<std::string, std::unique_ptr<ipc::AuthClient>>> auth_;
     std::vector<std::unique_ptr<ServiceRuntime>> runtimes_;
     std::vector<Endpoint> endpoints_;

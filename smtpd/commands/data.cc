@@ -144,6 +144,10 @@ Task<void> Session::on_bdat(std::string_view arguments) {
 
 smtp::HeaderOptions Session::header_options() const {
     smtp::HeaderOptions out;
+    if (service_.stand_alone) {   // queued does it all when it picks the message up
+        out.drop.clear();
+        return out;
+    }
     const auto& tables = *runtime_.tables;
     const bool local = (tables.rewrite_inet_interfaces &&
                         (service_.unix_socket || tables.resolver->is_own_address(c_.client.address))) ||

@@ -66,6 +66,11 @@ Task<void> Session::on_etrn(std::string_view arguments) {
         reply(501, "5.1.3", "Error: invalid parameter syntax");
         co_return;
     }
+    if (service_.stand_alone) {
+        log_warning("do not use ETRN in \"sendmail -bs\" mode");
+        reply(458, "", "Unable to queue messages");
+        co_return;
+    }
     c_.etrn_domain = site;
     auto v = co_await runtime_.restrictions->at_etrn(c_);
     if (v.refused()) {

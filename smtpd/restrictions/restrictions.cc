@@ -108,6 +108,13 @@ Expected<std::unique_ptr<Restrictions>> Restrictions::open(std::shared_ptr<const
     return out;
 }
 
+std::unique_ptr<Restrictions> Restrictions::none(std::shared_ptr<const Service> service,
+                                                 std::shared_ptr<const Tables> tables, HostNames& names) {
+    std::unique_ptr<Restrictions> out(new Restrictions(std::move(service), std::move(tables), names));
+    out->lists_.resize(std::size(kLists));
+    return out;
+}
+
 Task<Verdict> Restrictions::at_connect(Context& c) {
     Evaluation e;
     auto v = co_await evaluate(Stage::kClient, c, e);

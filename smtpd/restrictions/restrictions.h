@@ -36,6 +36,9 @@ class Restrictions {
     // Errors name the parameter and the unknown or unsupported restriction. Also refused: no restriction that could stop relaying.
     static Expected<std::unique_ptr<Restrictions>> open(std::shared_ptr<const Service> service,
                                                         std::shared_ptr<const Tables> tables, HostNames& names);
+    // Stand-alone mode: everything is let through, as with Postfix's smtpd -S.
+    static std::unique_ptr<Restrictions> none(std::shared_ptr<const Service> service,
+                                              std::shared_ptr<const Tables> tables, HostNames& names);
     ~Restrictions();
 
     // smtpd_client_restrictions at connection time, HELO, MAIL: only without smtpd_delay_reject.

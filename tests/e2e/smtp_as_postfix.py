@@ -14,8 +14,8 @@ RCPT = MAIL + ["RCPT TO:<user02@peer.test>"]
 CONVERSATIONS = {
     "greetings": ["HELO client.example.org", "EHLO client.example.org", "HELO", "EHLO", "EHLO [127.0.0.1]", "EHLO two words", "EHLO _x", "NOOP", "NOOP extra words", "RSET", "RSET extra", "HELP", "VRFY user01@peer.test",
                   "VRFY nobody@peer.test", "VRFY", "EXPN list", "BOGUS", "", "   ", "QUIT extra", "QUIT"],
-    "order": ["MAIL FROM:<user01@peer.test>", "RCPT TO:<user02@peer.test>", "DATA", "EHLO client.example.org", "RCPT TO:<user02@peer.test>", "DATA", "BDAT 0 LAST", "MAIL FROM:<user01@peer.test>", "MAIL FROM:<user01@peer.test>",
-              "DATA", "RCPT TO:<user02@peer.test>", "EHLO client.example.org", "RCPT TO:<user02@peer.test>", "QUIT"],
+    "order": ["RCPT TO:<user02@peer.test>", "DATA", "BDAT 0 LAST", "MAIL FROM:<user01@peer.test>", "MAIL FROM:<user01@peer.test>", "DATA", "RCPT TO:<user02@peer.test>", "EHLO client.example.org",
+              "RCPT TO:<user02@peer.test>", "DATA", "QUIT"],
     "senders": HELLO + sum(([line, "RSET"] for line in [
         "MAIL FROM:<>", "MAIL FROM: <user01@peer.test>", "MAIL FROM:user01@peer.test", "MAIL FROM:<user01>", "MAIL FROM:<user01@>", "MAIL FROM:<@peer.test>", "MAIL FROM:<a b@peer.test>", 'MAIL FROM:<"a b"@peer.test>',
         "MAIL FROM:<a@b@peer.test>", "MAIL FROM:<user01@peer.test", "MAIL FROM:user01@peer.test>", "MAIL FROM", "MAIL", "MAIL FROM:", "MAIL <user01@peer.test>", "MAIL FROM:<user01@[127.0.0.1]>", "MAIL FROM:<user01@[x]>",

@@ -25,6 +25,8 @@ int run_sibling(const std::string& name, Arguments arguments) {
     argv.push_back(nullptr);
     std::fflush(stdout);
     if (!beside.empty()) execv(beside.c_str(), argv.data());
+    // The packages have doveadm in /usr/bin and dovecot in /usr/sbin.
+    if (beside == "/usr/bin/" + name) execv(("/usr/sbin/" + name).c_str(), argv.data());
     // Never PATH: a real Dovecot's program of that name may be there.
     error("cannot run " + beside + ": " + std::strerror(errno));
     return EX_UNAVAILABLE;

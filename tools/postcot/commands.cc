@@ -178,7 +178,10 @@ int check(const Voice& voice, const Settings& settings, const std::vector<Half>&
 
 int run_sibling(const Voice& voice, const std::string& program, const std::vector<std::string>& arguments) {
     std::string path = find_program(program);
-    if (path.empty()) path = "/usr/sbin/" + program;
+    for (const char* folder : {"/usr/sbin/", "/usr/bin/"}) {   // where the packages have them
+        if (path.empty() && ::access((folder + program).c_str(), X_OK) == 0) path = folder + program;
+    }
+    if (path.empty()) path = program;
     std::vector<char*> argv = {const_cast<char*>(program.c_str())};
     for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
     argv.push_back(nullptr);

@@ -102,6 +102,7 @@ void Deliver::encode(Writer& w) const {
     w.str(sasl_sender);
     w.i64(arrival_seconds);
     w.u32(arrival_microseconds);
+    w.boolean(verify);
     w.boolean(maybe_delivered);
     w.u32(also_waiting);
     w.u32(static_cast<uint32_t>(recipients.size()));
@@ -138,6 +139,7 @@ Deliver Deliver::decode(Reader& r) {
     out.sasl_sender = r.str();
     out.arrival_seconds = r.i64();
     out.arrival_microseconds = r.u32();
+    out.verify = r.boolean();
     out.maybe_delivered = r.boolean();
     out.also_waiting = r.u32();
     uint32_t count = r.u32();

@@ -66,6 +66,7 @@ struct Deliver {
     int64_t arrival_seconds = 0;
     uint32_t arrival_microseconds = 0;
 
+    bool verify = false;            // only find out whether it could be delivered; kSent then means that it could
     bool maybe_delivered = false;   // this attempt may repeat one that a crash left unanswered
     uint32_t also_waiting =
         0;   // other deliveries that wait for this destination: keep the connection (smtp_connection_cache_on_demand)

@@ -2,6 +2,14 @@
 
 namespace postcot::ipc {
 
+namespace {
+
+// In one octet, which held only the first of them in journals of older versions.
+constexpr uint8_t kHold = 1;
+constexpr uint8_t kVerify = 2;
+
+}   // namespace
+
 void Recipient::encode(Writer& w) const {
     w.str(address);
     w.str(original);
@@ -30,7 +38,7 @@ void Envelope::encode(Writer& w) const {
     w.boolean(no_rewrite);
     w.boolean(local_submission);
     w.boolean(no_header_checks);
-    w.boolean(hold);
+    w.u8(static_cast<uint8_t>((hold ? kHold : 0) | (verify ? kVerify : 0)));
     w.i64(arrival_seconds);
     w.u32(arrival_microseconds);
     w.str(client_name);
@@ -59,7 +67,9 @@ Envelope Envelope::decode(Reader& r) {
     out.no_rewrite = r.boolean();
     out.local_submission = r.boolean();
     out.no_header_checks = r.boolean();
-    out.hold = r.boolean();
+    const uint8_t flags = r.u8();
+    out.hold = flags & kHold;
+    out.verify = flags & kVerify;
     out.arrival_seconds = r.i64();
     out.arrival_microseconds = r.u32();
     out.client_name = r.str();

@@ -44,6 +44,7 @@ struct Envelope {
         false;   // pickup: add missing headers, rewrite header addresses (local_header_rewrite_clients)
     bool no_header_checks = false;   // receive_override_options=no_header_body_checks
     bool hold = false;               // HOLD action
+    bool verify = false;             // sendmail -bv: nothing is delivered, the sender gets a report
     std::vector<Recipient> recipients;
 
     int64_t arrival_seconds = 0;   // when the session began to give this message (delays= counts from here)

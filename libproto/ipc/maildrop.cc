@@ -4,6 +4,14 @@
 
 namespace postcot::ipc {
 
+namespace {
+
+// In one octet, which held only the first of them in files of older versions.
+constexpr uint8_t kExtractRecipients = 1;
+constexpr uint8_t kVerify = 2;
+
+}   // namespace
+
 void MaildropHead::encode(Writer& w) const {
     w.str(sender);
     w.str(full_name);
@@ -12,7 +20,7 @@ void MaildropHead::encode(Writer& w) const {
     w.u8(static_cast<uint8_t>(body));
     w.boolean(smtputf8);
     w.str(verp);
-    w.boolean(extract_recipients);
+    w.u8(static_cast<uint8_t>((extract_recipients ? kExtractRecipients : 0) | (verify ? kVerify : 0)));
     w.i64(arrival_seconds);
     w.u32(arrival_microseconds);
     w.u32(static_cast<uint32_t>(recipients.size()));
@@ -28,7 +36,9 @@ MaildropHead MaildropHead::decode(Reader& r) {
     out.body = static_cast<BodyType>(r.u8());
     out.smtputf8 = r.boolean();
     out.verp = r.str();
-    out.extract_recipients = r.boolean();
+    const uint8_t flags = r.u8();
+    out.extract_recipients = flags & kExtractRecipients;
+    out.verify = flags & kVerify;
     out.arrival_seconds = r.i64();
     out.arrival_microseconds = r.u32();
     uint32_t count = r.u32();

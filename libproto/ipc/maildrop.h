@@ -27,6 +27,7 @@ struct MaildropHead {
     bool smtputf8 = false;
     std::string verp;
     bool extract_recipients = false;
+    bool verify = false;   // sendmail -bv
     int64_t arrival_seconds = 0;
     uint32_t arrival_microseconds = 0;
     std::vector<Recipient> recipients;

@@ -74,7 +74,7 @@ Expected<void> Cleanup::recipients(CleanupInput& input, CleanupOutput& out) cons
         }
         return {};
     };
-    if (maps && !input.internal) {
+    if (maps && !input.internal && !out.envelope.verify) {
         if (auto added = add_copies(rules_->bcc_of_sender(out.envelope.sender)); !added) return added;
         for (const auto& recipient : given) {
             if (auto added = add_copies(rules_->bcc_of_recipient(recipient.address)); !added) return added;

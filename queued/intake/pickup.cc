@@ -126,7 +126,8 @@ void Pickup::take(const std::string& name) {
     envelope.body = head.body;
     envelope.smtputf8 = head.smtputf8;
     envelope.verp = head.verp;
-    envelope.filter = manager_.settings().content_filter;
+    envelope.verify = head.verify;
+    if (!head.verify) envelope.filter = manager_.settings().content_filter;
     envelope.local_submission = true;
     envelope.recipients = std::move(head.recipients);
     envelope.arrival_seconds = st.st_mtim.tv_sec;

@@ -18,7 +18,7 @@ enum class RecipientStatus : uint8_t {
     kPending,        // to be delivered; `result` is the last failure, if any
     kDone,           // nothing more to do
     kBounced,        // failed for good, and the sender is still to be told
-    kSentNotify,     // delivered, and the success notice is still to be sent
+    kSentNotify,     // delivered or (sendmail -bv) looked at, and the sender is still to be told
 };
 
 // The last result of a recipient, as much as a DSN and the queue listing need.
@@ -29,7 +29,7 @@ struct StoredResult {
     std::string remote_mta;
     std::string diagnostic;
     std::string final_recipient;
-    uint8_t action = 0;   // 0 as the status says, 1 relayed, 2 expanded
+    uint8_t action = 0;   // 0 as the status says, 1 relayed, 2 expanded, 3 deliverable, 4 undeliverable
 
     void encode(ipc::Writer& w) const;
     static StoredResult decode(ipc::Reader& r);

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "libproto/ipc/delivery.h"
 #include "libproto/runtime/log.h"
@@ -137,8 +138,21 @@ void LocalAgent::answer(const std::shared_ptr<Pending>& pending, std::vector<ipc
     if (pending->left == 0) channel_.post(ipc::Channel::pack(pending->delivered));
 }
 
+// sendmail -bv: what a child would do. A .forward must be read to know; that is the child's business.
+std::optional<ipc::RecipientResult> would_do(const Action& action) {
+    switch (action.kind) {
+        case Action::Kind::kMailbox:
+            if (action.path.back() == '/') return sent("delivers to maildir");
+            return sent(action.virtual_mailbox ? "delivers to mailbox" : "delivers to file: " + action.path);
+        case Action::Kind::kCommand: return sent("delivers to command: " + action.path);
+        case Action::Kind::kPipe: return sent("delivers to command: " + action.argv.front());
+        default: return std::nullopt;
+    }
+}
+
 void LocalAgent::carry_out(const std::shared_ptr<Pending>& pending, ipc::Deliver deliver, UniqueFd fd,
                            Decision decision) {
+    if (!decision.result && deliver.verify) decision.result = would_do(decision.action);
     if (decision.result) {
         if (decision.result->relay.empty()) decision.result->relay = deliver.transport;
         std::vector<ipc::RecipientResult> results;

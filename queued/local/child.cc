@@ -221,6 +221,8 @@ Task<void> Child::other(Job job) {
         UserDelivery next = deliver_user(job.deliver, job.fd.get(), job.action, main);
         if (next.result) {
             answer(job, std::move(*next.result));
+        } else if (job.deliver.verify) {
+            answer(job, sent(next.mailbox.back() == '/' ? "delivers to maildir" : "delivers to mailbox"));
         } else if (next.mailbox.back() == '/') {
             to_maildir(std::move(job), std::move(next.mailbox), "delivered to maildir");
         } else {

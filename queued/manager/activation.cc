@@ -261,6 +261,7 @@ bool QueueManager::send(std::unique_ptr<Entry>& entry) {
     job.sasl_sender = envelope.sasl_sender;
     job.arrival_seconds = envelope.arrival_seconds;
     job.arrival_microseconds = envelope.arrival_microseconds;
+    job.verify = envelope.verify;
     job.maybe_delivered = entry->maybe_delivered;
     job.also_waiting = static_cast<uint32_t>(destination.waiting.size());
     for (uint32_t i : entry->recipients) {

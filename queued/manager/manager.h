@@ -98,6 +98,8 @@ class QueueManager {
     void agent_lost(bool remote);
     void suspended(std::unique_ptr<Entry> entry, const StoredResult& why);
     void one_result(ActiveMessage& message, const Entry& entry, const ipc::RecipientResult& result, std::vector<Store::Extra>& forwards);
+    void probed(ActiveMessage& message, const Entry* entry, const ipc::RecipientResult& result, RecipientState state,
+                const std::string& ident);
     void expanded(ActiveMessage& message, const Entry& entry, const ipc::RecipientResult& result, std::vector<Store::Extra>& forwards);
     void log_recipient(const ActiveMessage& message, const Entry* entry, const ipc::RecipientResult& result, const char* status,
                        const std::string& text, const std::string& ident);

@@ -47,6 +47,8 @@ bool QueueManager::notice(const ActiveMessage& about, DsnKind kind, const std::v
                      : kind == DsnKind::kDelay ? "delayed"
                      : result.action == 1      ? "relayed"
                      : result.action == 2      ? "expanded"
+                     : result.action == 3      ? "deliverable"
+                     : result.action == 4      ? "undeliverable"
                                                : "delivered";
         one.status = result.dsn;
         one.text = result.text;
@@ -90,6 +92,10 @@ void QueueManager::notices(ActiveMessage& message, std::vector<Store::Extra>& ou
     StoredMessage& stored = message.stored;
     std::vector<uint32_t> failed, told, all_failed;
     for (uint32_t i = 0; i < stored.states.size(); ++i) {
+        if (stored.states[i].status == RecipientStatus::kBounced && stored.envelope.verify) {   // postsuper -e
+            stored.states[i].status = RecipientStatus::kSentNotify;
+            stored.states[i].result.action = 4;
+        }
         if (stored.states[i].status == RecipientStatus::kBounced) {
             all_failed.push_back(i);
             if (wants(stored.envelope.recipients[i], ipc::kNotifyFailure)) failed.push_back(i);
@@ -121,7 +127,8 @@ void QueueManager::notices(ActiveMessage& message, std::vector<Store::Extra>& ou
         }
     }
     if (!told.empty() && !sender.empty() && !from_double_bounce) {
-        notice(message, DsnKind::kSuccess, told, "", sender, false, "sender delivery status notification", out);
+        const auto kind = stored.envelope.verify ? DsnKind::kVerify : DsnKind::kSuccess;
+        notice(message, kind, told, "", sender, false, "sender delivery status notification", out);
     }
     for (uint32_t i : all_failed) {
         RecipientState state = stored.states[i];

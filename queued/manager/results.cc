@@ -118,6 +118,10 @@ void QueueManager::one_result(ActiveMessage& message, const Entry& entry, const 
     state.result.remote_mta = result.remote_mta;
     state.result.diagnostic = result.diagnostic;
     state.result.final_recipient = result.final_recipient;
+    if (message.stored.envelope.verify && result.outcome != ipc::Outcome::kExpanded) {
+        probed(message, &entry, result, std::move(state), ident);
+        return;
+    }
     switch (result.outcome) {
         case ipc::Outcome::kSent:
             if ((recipient.notify & ipc::kNotifySuccess) && !result.dsn_passed_on) {
@@ -142,6 +146,18 @@ void QueueManager::one_result(ActiveMessage& message, const Entry& entry, const 
             return;
     }
     set_state(message, given.index, std::move(state));
+}
+
+// sendmail -bv: whatever it is, it is the answer. Nothing is tried again.
+void QueueManager::probed(ActiveMessage& message, const Entry* entry, const ipc::RecipientResult& result,
+                          RecipientState state, const std::string& ident) {
+    const bool deliverable = result.outcome == ipc::Outcome::kSent;
+    state.status = RecipientStatus::kSentNotify;
+    state.result.dsn = result.dsn;
+    state.result.text = result.text;
+    state.result.action = deliverable ? 3 : 4;
+    log_recipient(message, entry, result, deliverable ? "deliverable" : "undeliverable", result.text, ident);
+    set_state(message, result.index, std::move(state));
 }
 
 void QueueManager::expanded(ActiveMessage& message, const Entry& entry, const ipc::RecipientResult& result,
@@ -171,7 +187,20 @@ void QueueManager::expanded(ActiveMessage& message, const Entry& entry, const ip
     }
     RecipientState state;
     state.status = RecipientStatus::kDone;
-    if (!addresses.empty()) {
+    if (!addresses.empty() && stored.envelope.verify) {
+        ipc::RecipientResult forwards_to;
+        forwards_to.index = result.index;
+        forwards_to.outcome = ipc::Outcome::kSent;
+        forwards_to.dsn = "2.0.0";
+        forwards_to.relay = result.relay;
+        for (const auto& address : addresses)
+            forwards_to.text += (forwards_to.text.empty() ? "forwards to " : ", ") + address;
+        state.status = RecipientStatus::kSentNotify;
+        state.result.dsn = forwards_to.dsn;
+        state.result.text = forwards_to.text;
+        state.result.action = 3;
+        log_recipient(message, &entry, forwards_to, "deliverable", forwards_to.text, ident);
+    } else if (!addresses.empty()) {
         Submission forward;
         auto& input = forward.input;
         input.queue_id = new_queue_id();
@@ -270,6 +299,10 @@ void QueueManager::defer(ActiveMessage& message, uint32_t index, const std::stri
     result.index = index;
     result.dsn = dsn;
     result.text = text;
+    if (message.stored.envelope.verify) {
+        probed(message, nullptr, result, message.stored.states[index], ident);
+        return;
+    }
     log_recipient(message, nullptr, result, "deferred", text, ident);
     RecipientState state = message.stored.states[index];
     if (state.result.dsn == dsn && state.result.text == text) return;

@@ -201,7 +201,7 @@ Task<void> Session::deliver(const ipc::Deliver& deliver, const ipc::DeliverConte
     auto put_recipients = [&] {
         size_t count = pipelining ? kPipelined : 1;
         for (; sent < attempts.size() && count > 0; --count) stream_->put(rcpt_command(*attempts[sent++]->recipient));
-        if (pipelining && sent == attempts.size()) {
+        if (pipelining && sent == attempts.size() && !deliver.verify) {
             stream_->put("DATA\r\n");
             data_sent = true;
         }
@@ -244,6 +244,12 @@ Task<void> Session::deliver(const ipc::Deliver& deliver, const ipc::DeliverConte
         Attempt* attempt = attempts[answered++];
         if (reply->positive()) {
             taken.push_back(attempt);
+            if (deliver.verify) {   // that is all we wanted to know
+                attempt->result = accepted(*reply);
+                attempt->result->connect_delay = connect_delay_;
+                attempt->result->transmit_delay =
+                    std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+            }
             continue;
         }
         // RFC 5321 §4.5.3.1.10: 552 here is "too many recipients" of old servers.
@@ -259,7 +265,7 @@ Task<void> Session::deliver(const ipc::Deliver& deliver, const ipc::DeliverConte
         }
     }
 
-    if (taken.empty() && !data_sent) {
+    if ((taken.empty() || deliver.verify) && !data_sent) {
         auto reset = co_await command("RSET", "sending RSET", settings_.rset_timeout);
         if (!reset || !reset->positive()) alive_ = false;
         co_return;

@@ -1,8 +1,11 @@
 """The queue as an administrator handles it: mailq, postqueue, postsuper, postcat, and mail that is taken while queued is down."""
+import email
 import json
 import os
 import re
+import socketserver
 import subprocess
+import threading
 
 from harness import BIN, Postcot, free_port, kill, main, run, wait_until
 
@@ -119,6 +122,69 @@ def test_postdrop_leaves_no_half_a_message():
         wait_until(lambda: not os.listdir(server.state / "spool/maildrop"), "no file in the maildrop")
 
 
+class ListeningServer(socketserver.ThreadingTCPServer):
+    """Takes every recipient but <no@...>; keeps the commands it was given."""
+    daemon_threads = True
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self):
+            self.wfile.write(b"220 far.test\r\n")
+            for line in self.rfile:
+                command = line.strip().decode()
+                self.server.commands.append(command)
+                verb = command.split(" ")[0]
+                if verb == "QUIT":
+                    return
+                if verb == "EHLO":
+                    self.wfile.write(b"250-far.test\r\n250 PIPELINING\r\n")
+                elif command.startswith("RCPT TO:<no@"):
+                    self.wfile.write(b"550 5.1.1 Nobody of that name\r\n")
+                else:
+                    self.wfile.write(b"354 Go on\r\n" if verb == "DATA" else b"250 2.1.5 Fine\r\n")
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), self.Handler)
+        self.commands = []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+def test_sendmail_bv_reports_and_delivers_nothing():
+    with ListeningServer() as far, Postcot(start=False) as server:
+        port = far.server_address[1]
+        with open(server.etc / "postfix/main.cf", "a") as file:
+            file.write(f"alias_maps = hash:{server.state}/aliases\nalways_bcc = user01@example.com\n"
+                       f"transport_maps = inline:{{ far.test=smtp:[127.0.0.1]:{port}, down.test=smtp:[127.0.0.1]:{free_port()} }}\n")
+        mark = server.state / "mark"
+        (server.state / "aliases").write_text(f'crowd: other@far.test, "|touch {mark}", {mark}, {mark}.d/\n')
+        server.tool("postalias", f"hash:{server.state}/aliases")
+        server.start()
+        expected = {
+            "user02@example.com": ("deliverable", "delivers to maildir"),
+            "none@example.com": ("undeliverable", 'unknown user: "none@example.com"'),
+            "yes@far.test": ("deliverable", "250 2.1.5 Fine"),
+            "no@far.test": ("undeliverable", "550 5.1.1 Nobody of that name"),
+            "x@down.test": ("undeliverable", "Connection refused"),
+            "nosuchuser@localhost": ("undeliverable", 'unknown user: "nosuchuser"'),
+        }
+        done = server.sendmail("-bv", "-f", "user01@example.com", *expected, "crowd@localhost", data=b"not read\n")
+        assert done.stdout == b"Mail Delivery Status Report will be mailed to <user01@example.com>.\n", done
+        report = email.message_from_file(open(server.wait_for_mail("user01", 1)[0]))
+        assert report["Subject"] == "Mail Delivery Status Report" and report.get_content_type() == "multipart/report", report.as_string()
+        blocks = [block for block in report.get_payload()[1].get_payload() if block["Final-Recipient"]]
+        said = [(block["Final-Recipient"].split("; ")[1], block["Action"], " ".join(block["Diagnostic-Code"].split())) for block in blocks]
+        for address, (action, text) in expected.items():
+            assert any(line[0] == address and line[1] == action and text in line[2] for line in said), (address, said)
+        listed = sorted(line[2].split("; ", 1)[1] for line in said if line[0] == "crowd@localhost" and line[1] == "deliverable")
+        assert listed == sorted([f"delivers to command: touch {mark}", f"delivers to file: {mark}", "delivers to maildir", "forwards to other@far.test"]), said
+        assert len(said) == len(expected) + 4, said
+        server.wait_for_log(r"to=<user02@example\.com>, relay=virtual, .*dsn=2\.0\.0, status=deliverable \(delivers to maildir\)")
+        server.wait_for_empty_queue()
+        assert not server.messages("user02") and len(server.messages("user01")) == 1   # no copy either
+        assert not list(server.state.glob("mark*")) and not any(command.startswith("DATA") or "other@" in command for command in far.commands), far.commands
+        refused = server.sendmail("-bv", "-t", data=b"To: user02@example.com\n\n", check=False)
+        assert refused.returncode == 64 and b"-t option cannot be used with -bv" in refused.stderr, refused
+
+
 def test_errors_name_what_is_wrong():
     with Postcot() as server:
         unknown = server.tool("postcat", "-q", "ABCDEF0123", check=False)
@@ -131,4 +197,4 @@ def test_errors_name_what_is_wrong():
 
 main(test_hold_release_show_requeue_delete, test_the_queue_survives_a_restart, test_sendmail_takes_mail_while_queued_is_down,
      test_sendmail_t_reads_recipients_and_removes_bcc, test_sendmail_bs_speaks_smtp, test_sendmail_bs_takes_mail_while_queued_is_down,
-     test_postdrop_leaves_no_half_a_message, test_errors_name_what_is_wrong)
+     test_postdrop_leaves_no_half_a_message, test_sendmail_bv_reports_and_delivers_nothing, test_errors_name_what_is_wrong)

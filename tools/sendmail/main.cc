@@ -8,6 +8,7 @@
 //     As sendmail(1) of Postfix. A message is read from standard input up to its end (or, without -i, a line of one dot) and handed to postdrop(1).
 //       -t        recipients from To, Cc and Bcc     -f ADDRESS, -r ADDRESS  envelope sender     -F NAME  full name
 //       -i, -oi   a dot ends nothing                 -bp  list the queue                         -bs  SMTP on standard input and output
+//       -bv       deliver nothing: mail the sender a report of what would become of it
 //       -q, -qI ID, -qR SITE  try deferred mail      -N, -R, -V  DSN: notify, return, envelope id -B 7BIT|8BITMIME
 //       -C DIR    configuration folder               -I, -bi  newaliases
 //     Others of Sendmail's options are accepted and have no effect.
@@ -76,6 +77,14 @@ void copy_message(ipc::PostdropRun& postdrop, bool dot_ends) {
     if (ok) (void)postdrop.write(out);
 }
 
+// sendmail -bv: what is shown to servers on the way; the report quotes it.
+std::string probe(const std::vector<ipc::Recipient>& recipients) {
+    std::string out = "Subject: probe\nTo:\n";
+    for (size_t i = 0; i < recipients.size(); ++i)
+        out += '\t' + smtp::to_external(recipients[i].address) + (i + 1 < recipients.size() ? ",\n" : "\n");
+    return out;
+}
+
 int submit(const config::MainCf& main_cf, const tools::SendmailOptions& options) {
     ipc::MaildropHead head;
     const passwd* user = ::getpwuid(::getuid());
@@ -105,6 +114,7 @@ int submit(const config::MainCf& main_cf, const tools::SendmailOptions& options)
     head.ret = options.ret;
     head.body = options.body;
     head.extract_recipients = options.extract_recipients;
+    head.verify = options.verify;
     timeval now{};
     ::gettimeofday(&now, nullptr);
     head.arrival_seconds = now.tv_sec;
@@ -129,6 +139,12 @@ int submit(const config::MainCf& main_cf, const tools::SendmailOptions& options)
     auto postdrop =
         ipc::PostdropRun::start(sibling(main_cf, "command_directory", "postdrop"), main_cf.directory(), head);
     if (!postdrop) tools::die(kName, 69, postdrop.error().text);
+    if (options.verify) {
+        (void)postdrop->write(probe(head.recipients));
+        const int status = postdrop->finish();
+        if (status == 0) std::printf("Mail Delivery Status Report will be mailed to <%s>.\n", head.sender.c_str());
+        return status;
+    }
     copy_message(*postdrop, options.dot_ends);
     if (std::ferror(stdin)) {   // half a message is none
         std::fprintf(stderr, "sendmail: fatal: read standard input: %s\n", strerror(errno));

@@ -84,7 +84,7 @@ SendmailOptions parse_sendmail_options(int argc, char** argv) {
                 } else if (value == "i") {
                     out.mode = SendmailOptions::Mode::kNewaliases;
                 } else if (value == "v") {
-                    out.error = "-bv is not supported: no probe is sent";
+                    out.verify = true;
                 } else {
                     out.error = "unsupported: -b" + value +
                                 (value == "d" || value == "D" ? ": use \"postfix start\" instead" : "");
@@ -122,6 +122,11 @@ SendmailOptions parse_sendmail_options(int argc, char** argv) {
             default:   // -A -D -G -L -O -U -X -c -e -h -m -n -p -v -x: accepted, as Postfix does
                 break;
         }
+    }
+    if (out.error.empty() && out.verify) {
+        if (out.extract_recipients) out.error = "-t option cannot be used with -bv";
+        if (out.notify) out.error = "-N option cannot be used with -bv";
+        if (out.ret != ipc::Ret::kUnset) out.error = "-R option cannot be used with -bv";
     }
     for (int i = optind; i < argc; ++i) out.recipients.emplace_back(argv[i]);
     return out;

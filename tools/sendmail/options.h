@@ -15,6 +15,7 @@ struct SendmailOptions {
     std::optional<std::string> sender;            // -f, -r; empty: the null sender
     std::string full_name;                        // -F
     bool extract_recipients = false;              // -t
+    bool verify = false;                          // -bv
     bool dot_ends = true;                         // not -i, not -oi
     std::string argument;                         // -qI, -qR
     ipc::Ret ret = ipc::Ret::kUnset;              // -R

@@ -17,6 +17,7 @@
 #include "tools/postcot/pid_file.h"
 #include "tools/postcot/spool.h"
 #include "tools/postcot/supervisor.h"
+#include "tools/postcot/systemd.h"
 
 namespace postcot::control {
 
@@ -36,6 +37,16 @@ int complain(const Voice& voice, const Settings& settings) {
 
 const char* system_name(Half half) {
     return half == Half::kPostfix ? "the Postfix mail system" : "the Dovecot mailbox system";
+}
+
+pid_t supervisor_of(const Settings& settings, Half half) {
+    auto file = settings.pid_files.find(half);
+    return file == settings.pid_files.end() ? 0 : PidFile::holder(file->second);
+}
+
+// The half runs, and not under a supervisor of ours.
+bool runs_in_units(const Settings& settings, Half half) {
+    return supervisor_of(settings, half) <= 0 && has_units(settings, half) && unit_process(half) > 0;
 }
 
 bool serves_protocol(const Settings& settings, const Service& service) {
@@ -83,8 +94,8 @@ int start_in_background(const Voice& voice, Settings settings, SupervisorOptions
 }   // namespace
 
 pid_t running(const Settings& settings, Half half) {
-    auto file = settings.pid_files.find(half);
-    return file == settings.pid_files.end() ? 0 : PidFile::holder(file->second);
+    pid_t pid = supervisor_of(settings, half);
+    return pid <= 0 && has_units(settings, half) ? unit_process(half) : pid;
 }
 
 int start(const Voice& voice, const std::string& root, const StartOptions& options) {
@@ -109,6 +120,15 @@ int start(const Voice& voice, const std::string& root, const StartOptions& optio
             return voice.refuse(std::string(system_name(service.half)) + " is already running");
         }
     }
+    auto in_unit = [&](const Service& service) { return has_units(*settings, service.half); };
+    bool plain = options.only.empty() && !options.foreground && !options.verbose;
+    if (plain && std::all_of(supervisor.services.begin(), supervisor.services.end(), in_unit)) {
+        std::set<Half> halves;
+        for (const auto& service : supervisor.services) halves.insert(service.half);
+        int status = 0;
+        for (Half half : halves) status |= systemctl("start", half);
+        return status;
+    }
     // Relative paths would mean something else in the daemons.
     if (settings->root.empty() || settings->root[0] != '/') {
         char* absolute = ::realpath(settings->root.c_str(), nullptr);
@@ -121,12 +141,20 @@ int start(const Voice& voice, const std::string& root, const StartOptions& optio
 
 int stop(const Voice& voice, const Settings& settings, const std::vector<Half>& halves) {
     std::set<Half> waiting;
+    int status = 0;
+    bool in_units = false;
     for (Half half : halves) {
-        pid_t pid = running(settings, half);
+        if (runs_in_units(settings, half)) {
+            in_units = true;
+            status |= systemctl("stop", half);
+            continue;
+        }
+        pid_t pid = supervisor_of(settings, half);
         if (pid <= 0) continue;
         if (::kill(pid, stop_signal(half)) < 0) return voice.refuse(std::string("kill: ") + std::strerror(errno));
         waiting.insert(half);
     }
+    if (waiting.empty() && in_units) return status;
     if (waiting.empty()) {
         return voice.refuse(
             (halves.size() == 1 ? std::string(system_name(halves[0])) : std::string("the mail system")) +
@@ -135,8 +163,8 @@ int stop(const Voice& voice, const Settings& settings, const std::vector<Half>& 
     // The supervisor itself kills what does not end in 20 s per step.
     constexpr int kPatienceSeconds = 75;
     for (int tenths = 0; tenths < kPatienceSeconds * 10; ++tenths) {
-        std::erase_if(waiting, [&](Half half) { return running(settings, half) == 0; });
-        if (waiting.empty()) return 0;
+        std::erase_if(waiting, [&](Half half) { return supervisor_of(settings, half) == 0; });
+        if (waiting.empty()) return status;
         ::usleep(100 * 1000);
     }
     return voice.refuse("the supervisor does not end");
@@ -144,15 +172,22 @@ int stop(const Voice& voice, const Settings& settings, const std::vector<Half>& 
 
 int reload(const Voice& voice, const Settings& settings, const std::vector<Half>& halves) {
     std::map<pid_t, int> signals;   // one supervisor may hold both halves
+    int status = 0;
+    bool in_units = false;
     for (Half half : halves) {
-        pid_t pid = running(settings, half);
+        if (runs_in_units(settings, half)) {
+            in_units = true;
+            status |= systemctl("reload", half);
+            continue;
+        }
+        pid_t pid = supervisor_of(settings, half);
         if (pid > 0) signals[pid] = signals.count(pid) ? SIGHUP : reload_signal(half);
     }
     for (auto [pid, signum] : signals) {
         if (::kill(pid, signum) < 0) return voice.refuse(std::string("kill: ") + std::strerror(errno));
     }
     // The daemons say in the log what is wrong and keep what they have; here it is said too.
-    if (!signals.empty()) return complain(voice, settings);
+    if (!signals.empty() || in_units) return complain(voice, settings) | status;
     return voice.refuse((halves.size() == 1 ? std::string(system_name(halves[0])) : std::string("the mail system")) +
                         " is not running");
 }

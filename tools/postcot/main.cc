@@ -13,6 +13,8 @@
 //     to 60. ROOT (default /etc) holds postfix/main.cf, postfix/master.cf and dovecot/dovecot.conf. postfix commands queued
 //     and smtpd only, dovecot authd, imapd and pop3d only; each half may be absent, or run under a supervisor of its own.
 //
+//     Where systemd runs the units of the packages and ROOT is /etc, start, stop, reload and status act on these units.
+//
 //     start      Creates missing folders, starts the daemons and returns when all are ready. --foreground stays.
 //     stop       SIGTERM to the listeners, then to queued, then to authd; SIGKILL after 20 seconds each.
 //     reload     SIGHUP: every daemon reads its configuration again, and keeps the old one if the new one is wrong.

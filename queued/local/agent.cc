@@ -142,8 +142,8 @@ void LocalAgent::answer(const std::shared_ptr<Pending>& pending, std::vector<ipc
 std::optional<ipc::RecipientResult> would_do(const Action& action) {
     switch (action.kind) {
         case Action::Kind::kMailbox:
-            if (action.path.back() == '/') return sent("delivers to maildir");
-            return sent(action.virtual_mailbox ? "delivers to mailbox" : "delivers to file: " + action.path);
+            if (!action.virtual_mailbox) return sent("delivers to file: " + action.path);
+            return sent(action.path.back() == '/' ? "delivers to maildir" : "delivers to mailbox");
         case Action::Kind::kCommand: return sent("delivers to command: " + action.path);
         case Action::Kind::kPipe: return sent("delivers to command: " + action.argv.front());
         default: return std::nullopt;

@@ -52,6 +52,9 @@ bool QueueManager::notice(const ActiveMessage& about, DsnKind kind, const std::v
                                                : "delivered";
         one.status = result.dsn;
         one.text = result.text;
+        // As Postfix's trace(8): who took it, or would.
+        if ((kind == DsnKind::kSuccess || kind == DsnKind::kVerify) && !result.relay.empty() && result.relay != "none")
+            one.text = "delivery via " + result.relay + ": " + one.text;
         one.remote_mta = result.remote_mta;
         one.diagnostic = result.diagnostic;
         dsn.recipients.push_back(std::move(one));

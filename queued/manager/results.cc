@@ -188,18 +188,20 @@ void QueueManager::expanded(ActiveMessage& message, const Entry& entry, const ip
     RecipientState state;
     state.status = RecipientStatus::kDone;
     if (!addresses.empty() && stored.envelope.verify) {
-        ipc::RecipientResult forwards_to;
-        forwards_to.index = result.index;
-        forwards_to.outcome = ipc::Outcome::kSent;
-        forwards_to.dsn = "2.0.0";
-        forwards_to.relay = result.relay;
-        for (const auto& address : addresses)
-            forwards_to.text += (forwards_to.text.empty() ? "forwards to " : ", ") + address;
-        state.status = RecipientStatus::kSentNotify;
-        state.result.dsn = forwards_to.dsn;
-        state.result.text = forwards_to.text;
-        state.result.action = 3;
-        log_recipient(message, &entry, forwards_to, "deliverable", forwards_to.text, ident);
+        // One line for each, as if it had been a recipient all along; it is not asked.
+        for (const auto& address : addresses) {
+            Recipient recipient = original;
+            recipient.address = address;
+            if (recipient.original.empty()) recipient.original = original.address;
+            RecipientState known;
+            known.status = RecipientStatus::kSentNotify;
+            known.result.dsn = "2.0.0";
+            known.result.text = "forwards to " + address;
+            known.result.relay = result.relay;
+            known.result.action = 3;
+            added.recipients.push_back(std::move(recipient));
+            added.states.push_back(std::move(known));
+        }
     } else if (!addresses.empty()) {
         Submission forward;
         auto& input = forward.input;
@@ -272,12 +274,23 @@ void QueueManager::expanded(ActiveMessage& message, const Entry& entry, const ip
         forwards.push_back(std::move(*made));
     }
     std::vector<uint32_t> fresh;
-    for (size_t i = 0; i < added.recipients.size(); ++i) fresh.push_back(added.base + static_cast<uint32_t>(i));
-    if (!fresh.empty()) {
+    for (size_t i = 0; i < added.recipients.size(); ++i) {
+        if (added.states[i].status == RecipientStatus::kPending) fresh.push_back(added.base + static_cast<uint32_t>(i));
+    }
+    if (const size_t count = added.recipients.size(); count > 0) {
+        const uint32_t base = added.base;
         Op op(std::move(added));
         queued::apply(op, stored);
-        active_recipients_ += fresh.size();
+        active_recipients_ += count;
         message.unsaved.push_back(std::move(op));
+        for (uint32_t i = base; i < base + count; ++i) {
+            if (stored.states[i].status != RecipientStatus::kSentNotify) continue;
+            ipc::RecipientResult known;
+            known.index = i;
+            known.dsn = stored.states[i].result.dsn;
+            known.relay = stored.states[i].result.relay;
+            log_recipient(message, &entry, known, "deliverable", stored.states[i].result.text, ident);
+        }
     }
     set_state(message, result.index, std::move(state));
     if (!fresh.empty()) assign(message, fresh);

@@ -79,7 +79,7 @@ void copy_message(ipc::PostdropRun& postdrop, bool dot_ends) {
 
 // sendmail -bv: what is shown to servers on the way; the report quotes it.
 std::string probe(const std::vector<ipc::Recipient>& recipients) {
-    std::string out = "Subject: probe\nTo:\n";
+    std::string out = "Subject: probe\nTo:";
     for (size_t i = 0; i < recipients.size(); ++i)
         out += '\t' + smtp::to_external(recipients[i].address) + (i + 1 < recipients.size() ? ",\n" : "\n");
     return out;
@@ -115,6 +115,7 @@ int submit(const config::MainCf& main_cf, const tools::SendmailOptions& options)
     head.body = options.body;
     head.extract_recipients = options.extract_recipients;
     head.verify = options.verify;
+    if (options.verify) head.full_name.clear();
     timeval now{};
     ::gettimeofday(&now, nullptr);
     head.arrival_seconds = now.tv_sec;

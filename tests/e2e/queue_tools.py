@@ -185,6 +185,14 @@ def test_sendmail_bv_reports_and_delivers_nothing():
         assert refused.returncode == 64 and b"-t option cannot be used with -bv" in refused.stderr, refused
 
 
+def test_sendmail_runs_without_standard_output_and_error():
+    with Postcot() as server:
+        done = subprocess.run(["sh", "-c", 'exec "$@" >&- 2>&-', "sh", BIN / "sendmail", "-C", server.etc / "postfix", "-f", "user01@example.com", "user02@example.com"],
+                              input=LETTER, timeout=20)
+        assert done.returncode == 0, done
+        server.wait_for_mail("user02", 1)
+
+
 def test_errors_name_what_is_wrong():
     with Postcot() as server:
         unknown = server.tool("postcat", "-q", "ABCDEF0123", check=False)
@@ -197,4 +205,5 @@ def test_errors_name_what_is_wrong():
 
 main(test_hold_release_show_requeue_delete, test_the_queue_survives_a_restart, test_sendmail_takes_mail_while_queued_is_down,
      test_sendmail_t_reads_recipients_and_removes_bcc, test_sendmail_bs_speaks_smtp, test_sendmail_bs_takes_mail_while_queued_is_down,
-     test_postdrop_leaves_no_half_a_message, test_sendmail_bv_reports_and_delivers_nothing, test_errors_name_what_is_wrong)
+     test_postdrop_leaves_no_half_a_message, test_sendmail_bv_reports_and_delivers_nothing,
+     test_sendmail_runs_without_standard_output_and_error, test_errors_name_what_is_wrong)

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <thread>
 
+#include "libproto/ipc/postdrop.h"
 #include "libproto/runtime/log.h"
 #include "libproto/runtime/loop.h"
 #include "libproto/runtime/net.h"
@@ -45,6 +46,7 @@ log::Destination stand_alone_log(const config::MainCf& main) {
 }   // namespace
 
 int run_stand_alone(const std::string& directory, bool verbose) {
+    ipc::open_standard_descriptors();   // or the session's socket would be where warnings go
     log::Options options;
     options.ident = "postfix/smtpd";
     options.debug = verbose;

@@ -11,16 +11,12 @@
 
 namespace postcot::ipc {
 
-namespace {
-
 // Mailers run sendmail with standard error closed: a pipe that took its number would be what postdrop writes its own errors to, and have no end.
 void open_standard_descriptors() {
     for (int fd = 0; fd < 3; ++fd) {
         if (::fcntl(fd, F_GETFD) < 0) (void)!::open("/dev/null", O_RDWR);   // gets the lowest number: this one
     }
 }
-
-}   // namespace
 
 Expected<PostdropRun> PostdropRun::start(const std::string& program, const std::string& config_directory,
                                          const MaildropHead& head) {

@@ -12,6 +12,9 @@
 
 namespace postcot::ipc {
 
+// Descriptors 0, 1 and 2 that are closed become /dev/null.
+void open_standard_descriptors();
+
 // One message. Blocks: not for daemons. A PostdropRun that is destroyed before finish() leaves nothing in the maildrop.
 class PostdropRun {
   public:

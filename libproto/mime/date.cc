@@ -106,7 +106,7 @@ int64_t days_from_civil(int year, int month, int day) {
 }
 
 int64_t Date::local_day() const {
-    int64_t local = seconds + zone_minutes * 60;
+    int64_t local = seconds + int64_t{zone_minutes} * 60;
     return local >= 0 ? local / 86400 : -((-local + 86399) / 86400);
 }
 
@@ -172,14 +172,14 @@ static std::string zone_text(int minutes) {
 }
 
 std::string format_rfc5322(int64_t seconds, int zone_minutes) {
-    Civil c = civil(seconds + zone_minutes * 60);
+    Civil c = civil(seconds + int64_t{zone_minutes} * 60);
     return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} {}", kDays[static_cast<size_t>(c.weekday)], c.day,
                        kMonths[static_cast<size_t>(c.month - 1)], c.year, c.hour, c.minute, c.second,
                        zone_text(zone_minutes));
 }
 
 std::string format_internaldate(int64_t seconds, int zone_minutes) {
-    Civil c = civil(seconds + zone_minutes * 60);
+    Civil c = civil(seconds + int64_t{zone_minutes} * 60);
     return fmt::format("{:2}-{}-{:04} {:02}:{:02}:{:02} {}", c.day, kMonths[static_cast<size_t>(c.month - 1)], c.year,
                        c.hour, c.minute, c.second, zone_text(zone_minutes));
 }

@@ -24,13 +24,7 @@ class CidrTable final : public Table {
     bool fixed_keys() const override { return false; }
 
     void load(const std::vector<RuleLine>& lines, const std::string& where) {
-        for (const auto& line : lines) {
-            if (auto done = add(line); !done) {
-                warnings_.push_back(where + ", line " + std::to_string(line.line) + ": " + done.error().text +
-                                    ": skipping this rule");
-            }
-        }
-        for (auto& warning : match_ifs(rules_, where)) warnings_.push_back(std::move(warning));
+        warnings_ = add_rules(lines, where, rules_, [this](const RuleLine& line) { return add(line); });
     }
 
   private:

@@ -46,29 +46,18 @@ class RegexpTable final : public Table {
     bool fixed_keys() const override { return false; }
 
     void load(const std::vector<RuleLine>& lines, const std::string& where) {
-        for (const auto& line : lines) {
-            if (auto done = add(line); !done) {
-                warnings_.push_back(where + ", line " + std::to_string(line.line) + ": " + done.error().text +
-                                    ": skipping this rule");
-            }
-        }
-        for (auto& warning : match_ifs(rules_, where)) warnings_.push_back(std::move(warning));
+        warnings_ = add_rules(lines, where, rules_, [this](const RuleLine& line) { return add(line); });
     }
 
   private:
     Expected<void> add(const RuleLine& line) {
         Rule rule;
         rule.line = line.line;
-        std::string folded = fold_key(std::string_view(line.text).substr(0, 6));
         std::string_view text = line.text;
-        if (folded.starts_with("endif")) {
-            rule.what = Rule::What::kEndif;
+        take_keyword(text, rule);
+        if (rule.what == Rule::What::kEndif) {
             rules_.push_back(std::move(rule));
             return {};
-        }
-        if (folded.starts_with("if") && text.size() > 2 && !std::isalnum(static_cast<unsigned char>(text[2]))) {
-            rule.what = Rule::What::kIf;
-            text.remove_prefix(2);
         }
         auto parts = read_delimited(text);
         if (!parts) return fail(parts.error());

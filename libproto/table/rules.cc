@@ -1,10 +1,12 @@
 #include "libproto/table/rules.h"
 
+#include <cctype>
 #include <cerrno>
 
 #include "libproto/config/logical_lines.h"
 #include "libproto/config/read_text.h"
 #include "libproto/config/values.h"
+#include "libproto/table/source.h"
 
 namespace postcot::table {
 
@@ -33,6 +35,9 @@ Expected<std::vector<RuleLine>> read_rules(std::string_view name) {
     return out;
 }
 
+namespace {
+
+// Sets `end` of every if and removes endifs without one.
 std::vector<std::string> match_ifs(std::vector<Rule>& rules, const std::string& where) {
     std::vector<std::string> warnings;
     std::vector<Rule> kept;
@@ -57,6 +62,31 @@ std::vector<std::string> match_ifs(std::vector<Rule>& rules, const std::string& 
     }
     rules = std::move(kept);
     return warnings;
+}
+
+}   // namespace
+
+std::vector<std::string> add_rules(const std::vector<RuleLine>& lines, const std::string& where,
+                                   std::vector<Rule>& rules,
+                                   const std::function<Expected<void>(const RuleLine&)>& add) {
+    std::vector<std::string> warnings;
+    for (const auto& line : lines) {
+        if (auto done = add(line); !done)
+            warnings.push_back(where + ", line " + std::to_string(line.line) + ": " + done.error().text +
+                               ": skipping this rule");
+    }
+    for (auto& warning : match_ifs(rules, where)) warnings.push_back(std::move(warning));
+    return warnings;
+}
+
+void take_keyword(std::string_view& text, Rule& rule) {
+    std::string folded = fold_key(text.substr(0, 6));
+    if (folded.starts_with("endif")) {
+        rule.what = Rule::What::kEndif;
+    } else if (folded.starts_with("if") && text.size() > 2 && !std::isalnum(static_cast<unsigned char>(text[2]))) {
+        rule.what = Rule::What::kIf;
+        text.remove_prefix(2);
+    }
 }
 
 const Rule* find_rule(const std::vector<Rule>& rules, const std::function<std::optional<bool>(size_t)>& matches) {

@@ -29,8 +29,13 @@ struct Rule {
     int line = 0;
 };
 
-// Sets `end` of every if; an if without endif runs to the end of the table. Returns lines of endifs without if (those rules are removed).
-std::vector<std::string> match_ifs(std::vector<Rule>& rules, const std::string& where);
+// Gives each line to `add`, which appends it to `rules` or says what is wrong with it; then sets `end` of every if (one without endif runs to the end of the
+// table). Returns the warnings: lines that were skipped, and lines of endifs without if (those rules are removed). `where` names the table in them.
+std::vector<std::string> add_rules(const std::vector<RuleLine>& lines, const std::string& where,
+                                   std::vector<Rule>& rules, const std::function<Expected<void>(const RuleLine&)>& add);
+
+// regexp and pcre tables: "endif", or the "if" before a pattern, which is taken off `text`. Sets `rule.what`.
+void take_keyword(std::string_view& text, Rule& rule);
 
 // Runs rules in order: the first match whose enclosing ifs hold. `matches` is asked for pattern numbers; nullopt: the pattern says nothing about this
 // key (an IPv4 block about an IPv6 address), so that neither it nor its negation holds.

@@ -6,6 +6,8 @@ namespace {
 
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\0'; }
 
+constexpr std::string_view kSpecials = "<>@,;:()\"";   // RFC 5322 §3.2.3, those that end an atom here
+
 class Parser {
   public:
     explicit Parser(std::string_view in) : in_(in) {}
@@ -97,14 +99,11 @@ class Parser {
             return out;
         }
         for (;;) {   // dot-atom with CFWS around the dots
-            out += atom("<>@,;:()\"");
-            std::string_view before = in_;
+            out += atom(kSpecials);
             skip();
-            if (in_.empty() || !(in_.front() == '.' || out.ends_with('.')) || in_.front() == '<' ||
-                in_.front() == '>' || in_.front() == ',' || in_.front() == ';') {
-                if (in_.size() == before.size()) return out;
-                return out;
-            }
+            // Every further turn takes at least one byte: what atom() cannot take ends the domain, even after a dot.
+            if (in_.empty() || kSpecials.find(in_.front()) != std::string_view::npos) return out;
+            if (in_.front() != '.' && !out.ends_with('.')) return out;
         }
     }
 
@@ -123,7 +122,7 @@ class Parser {
                 in_.remove_prefix(1);
                 continue;
             } else {
-                word = atom("<>@,;:()\"");
+                word = atom(kSpecials);
             }
             if (!phrase.empty()) phrase += ' ';
             phrase += word;

@@ -1,3 +1,4 @@
+#include "libproto/mime/address.h"
 #include "libproto/mime/bodystructure.h"
 #include "libproto/mime/charset.h"
 #include "libproto/mime/date.h"
@@ -79,6 +80,15 @@ TEST_CASE("RFC 3501 7.4.2: ENVELOPE with groups, comments, defaults") {
           std::string::npos);
     CHECK(envelope("To: \"Joe, Q. \\\"P\\\"\" <\"a b\"@x.test>\n\n")
               .find("({11}\r\nJoe, Q. \"P\" NIL \"a b\" \"x.test\")") != std::string::npos);
+}
+
+TEST_CASE("RFC 5322 3.4.1: a special after a domain's dot ends the domain") {
+    for (const char* special : {"\"c\"", "@c", ":c", ")", "<c>", ",", ";", "(c)"}) {
+        auto addresses = parse_addresses("<a@b." + std::string(special) + ">");
+        REQUIRE_FALSE(addresses.empty());
+        CHECK(addresses[0].mailbox == "a");
+        CHECK(addresses[0].host == "b.");
+    }
 }
 
 TEST_CASE("RFC 5256 2.1: base subject") {

@@ -255,7 +255,16 @@ Task<void> ClientSession::say_failed(uint32_t id, const Request& request, Result
     (void)co_await stream_.write(sasl::write_fail(id, fields));
 }
 
+void ClientSession::pass_logins_on() {
+    for (auto& [id, login] : logins_) server_.pass_on(PassedLogin(pid_, id, cookie_, *login.request));
+    logins_.clear();
+}
+
 void ClientSession::keep_login(uint32_t id, std::unique_ptr<Request> request) {
+    if (server_.passes_on()) {
+        server_.pass_on(PassedLogin(pid_, id, cookie_, *request));
+        return;
+    }
     forget_old_logins();
     logins_[id] = Login{std::move(request), Loop::current().now()};
 }

@@ -23,6 +23,8 @@ class ClientSession {
     const std::string& cookie() const { return cookie_; }
     // A login that was answered with OK and not fetched yet; gives it away. nullptr: there is none.
     std::unique_ptr<Request> take_login(uint32_t request_id);
+    // From now on its logins are given to Server::pass_on(): another server takes over.
+    void pass_logins_on();
     bool idle() const { return running_.empty() && logins_.empty(); }
     void close() { stream_.close(); }
 

@@ -116,8 +116,12 @@ Task<void> MasterSession::on_request(sasl::MasterLine line) {
         request = client->take_login(line.client_request_id);
         if (!request) why = fmt::format("Master request {}.{} not found", line.client_pid, line.client_request_id);
     }
+    if (!request && !server_.draining())
+        request = co_await server_.passed_logins().take(server_.settings(), line.client_pid, line.client_request_id,
+                                                        line.cookie);
     if (!request) {
-        log::error("auth-master client: {}", why);
+        // One that a reload has replaced has passed its logins on: the master asks the new one next.
+        if (!server_.draining()) log::error("auth-master client: {}", why);
         co_await say_fail(line.id);
         co_return;
     }

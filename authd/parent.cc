@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "authd/passed_login.h"
 #include "authd/server.h"
 #include "authd/worker/parent_messages.h"
 #include "authd/worker/worker.h"
@@ -220,6 +221,8 @@ Task<void> Parent::serve(std::shared_ptr<Generation> generation) {
         } else if (frame->type == SpawnWorker::kType) {
             pid_t pid = spawn_worker(*generation);
             if (pid > 0) scope_.spawn(reap_worker(generation, pid));
+        } else if (frame->type == PassedLogin::kType) {
+            if (current_ && current_ != generation) current_->channel.post(std::move(*frame));
         } else if (frame->type == KillWorker::kType) {
             auto message = ipc::Channel::unpack<KillWorker>(*frame);
             // Only a worker of its own: the server is not to be trusted with our privileges.

@@ -99,6 +99,19 @@ ClientSession* Server::find_client(uint32_t pid, const std::string& cookie, std:
     return nullptr;
 }
 
+void Server::adopt(PassedLogin login) {
+    if (give_)
+        give_(login);
+    else
+        passed_.add(std::move(login));
+}
+
+void Server::pass_logins_on(std::function<void(const PassedLogin&)> give) {
+    give_ = std::move(give);
+    for (auto* session : open_) session->pass_logins_on();
+    passed_.give_all(give_);
+}
+
 Task<void> Server::drain(Millis patience, std::function<void()> cut) {
     draining_ = true;
     accepting_.cancel();
@@ -165,6 +178,9 @@ struct Process {
                 fresh_worker.pid = message ? message->pid : 0;
                 fresh_worker.socket = frame->fds.empty() ? UniqueFd() : std::move(frame->fds[0]);
                 spawned.set();
+            } else if (frame->type == PassedLogin::kType) {
+                auto login = ipc::Channel::unpack<PassedLogin>(*frame);
+                if (login) server->adopt(std::move(*login));
             }
         }
         stop.set();   // no parent, no authd
@@ -222,6 +238,8 @@ int run_server(const Settings& settings, UniqueFd channel) {
     // From the parent: a new server has the sockets now; end when those who talk to this one are done.
     loop.on_signal(SIGHUP, [&process] {
         process.patience = kReloadPatience;
+        process.server->pass_logins_on(
+            [&process](const PassedLogin& login) { process.channel.post(ipc::Channel::pack(login)); });
         process.stop.set();
     });
     loop.on_signal(SIGUSR1, [] { log::reopen(); });

@@ -10,6 +10,7 @@
 
 #include "authd/authenticator.h"
 #include "authd/failure_queue.h"
+#include "authd/passed_login.h"
 #include "authd/worker/parent_messages.h"
 #include "libproto/ipc/channel.h"
 #include "libproto/runtime/fd.h"
@@ -25,6 +26,10 @@ class Server {
     ~Server();
 
     void listen(Listen socket, UniqueFd fd);
+    // A login from the server that was current before this one.
+    void adopt(PassedLogin login);
+    // Another server takes over: gives it all logins that are not fetched, and those to come.
+    void pass_logins_on(std::function<void(const PassedLogin&)> give);
     // Stops accepting; sessions end when they have nothing in flight, all of them within `patience`. `cut` ends what cannot be cancelled.
     Task<void> drain(Millis patience, std::function<void()> cut);
 
@@ -41,6 +46,9 @@ class Server {
     void remove_client(uint32_t pid, ClientSession& session);
     // The session of that process with that cookie. nullptr: `why` is Dovecot's log text.
     ClientSession* find_client(uint32_t pid, const std::string& cookie, std::string& why);
+    bool passes_on() const { return give_ != nullptr; }
+    void pass_on(const PassedLogin& login) { give_(login); }
+    PassedLogins& passed_logins() { return passed_; }
 
   private:
     Task<void> accept_loop(Listen socket, UniqueFd fd);
@@ -58,6 +66,8 @@ class Server {
     uint32_t last_connection_id_ = 0;
     std::set<ClientSession*> open_;
     std::multimap<uint32_t, ClientSession*> clients_;
+    PassedLogins passed_;
+    std::function<void(const PassedLogin&)> give_;
 };
 
 // The process: returns its exit status. `channel` leads to the parent.

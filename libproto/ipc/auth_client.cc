@@ -171,7 +171,10 @@ struct AuthClient::Impl {
             auto guard = co_await on->writing.lock();
             auto sent = co_await on->stream.write(line);
             if (sent) sent = co_await on->stream.flush();
-            if (!sent) co_return fail(sent.error());
+            if (!sent) {
+                on->lost();
+                co_return fail(sent.error());
+            }
         }
         auto woken = co_await exchange->answered.wait();
         if (!woken) co_return fail(woken.error());
@@ -221,6 +224,14 @@ const sasl::Mechanism* AuthClient::find_mechanism(std::string_view name) const {
 }
 
 Task<Expected<AuthReply>> AuthClient::start(AuthRequest request, Millis timeout) {
+    auto reply = co_await start_once(request, timeout);
+    // A server that a reload replaces hangs up; it may do so at the very moment that we ask. Its successor is there.
+    if (!reply && (reply.error().code == ECONNRESET || reply.error().code == EPIPE))
+        reply = co_await start_once(std::move(request), timeout);
+    co_return reply;
+}
+
+Task<Expected<AuthReply>> AuthClient::start_once(AuthRequest request, Millis timeout) {
     auto ready = co_await connect(timeout);
     if (!ready) co_return fail(ready.error());
     // A real Dovecot hangs up on a mechanism it does not have, which would hurt every session on this connection.

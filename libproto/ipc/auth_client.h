@@ -90,6 +90,8 @@ class AuthClient {
     void cancel(uint32_t request_id);   // the client gave up
 
   private:
+    Task<Expected<AuthReply>> start_once(AuthRequest request, Millis timeout);
+
     struct Impl;
     std::unique_ptr<Impl> impl_;
 };

@@ -1,5 +1,6 @@
 #include "libproto/ipc/auth_master.h"
 
+#include <algorithm>
 #include <charconv>
 #include <functional>
 #include <map>
@@ -24,6 +25,7 @@ struct Connection {
     Stream stream;
     Mutex writing;
     bool alive = true;
+    uint32_t server_pid = 0;
     std::map<uint32_t, std::shared_ptr<Question>> questions;   // shared with the task that waits for the answer
 
     void lost() {
@@ -104,12 +106,15 @@ struct AuthMaster::Impl {
     Scope& scope;
     std::string path;
     Mutex connecting;
-    std::shared_ptr<Connection> connection;
+    // The newest last. More than one only while a server that a reload has replaced still serves its last logins.
+    std::vector<std::shared_ptr<Connection>> connections;
     uint32_t last_id = 0;
 
-    Task<Expected<void>> open() {
-        auto guard = co_await connecting.lock();
-        if (connection && connection->alive) co_return Expected<void>();
+    void forget_lost() {
+        std::erase_if(connections, [](const auto& connection) { return !connection->alive; });
+    }
+
+    Task<Expected<std::shared_ptr<Connection>>> connect() {
         auto address = SockAddr::unix_path(path);
         if (!address) co_return fail(address.error());
         auto fd = co_await connect_to(*address, Millis(10000));
@@ -117,23 +122,49 @@ struct AuthMaster::Impl {
         auto fresh = std::make_shared<Connection>(std::move(*fd));
         fresh->stream.put(sasl::write_master_client_greeting());
         auto sent = co_await fresh->stream.flush();
-        if (!sent) co_return sent;
-        auto line = co_await fresh->stream.read_line(sasl::kMaxAuthLine);
-        if (!line) co_return fail(line.error());
-        auto version = sasl::parse_master_reply(line->text);
-        if (!version || version->kind != sasl::MasterReply::Kind::kVersion || version->major != sasl::kProtocolMajor) {
-            co_return fail(EPROTO, path + " does not speak the auth-master protocol");
+        if (!sent) co_return fail(sent.error());
+        for (auto expected : {sasl::MasterReply::Kind::kVersion, sasl::MasterReply::Kind::kServerPid}) {
+            auto line = co_await fresh->stream.read_line(sasl::kMaxAuthLine);
+            if (!line) co_return fail(line.error());
+            auto reply = sasl::parse_master_reply(line->text);
+            if (!reply || reply->kind != expected ||
+                (expected == sasl::MasterReply::Kind::kVersion && reply->major != sasl::kProtocolMajor))
+                co_return fail(EPROTO, path + " does not speak the auth-master protocol");
+            if (expected == sasl::MasterReply::Kind::kServerPid) fresh->server_pid = reply->number;
         }
-        connection = fresh;
-        scope.spawn(read_replies(fresh));
-        co_return Expected<void>();
+        co_return fresh;
+    }
+
+    Task<Expected<std::shared_ptr<Connection>>> newest() {
+        auto guard = co_await connecting.lock();
+        forget_lost();
+        if (!connections.empty()) co_return connections.back();
+        auto fresh = co_await connect();
+        if (!fresh) co_return fresh;
+        connections.push_back(*fresh);
+        scope.spawn(read_replies(*fresh));
+        co_return fresh;
+    }
+
+    // The newest connection to a server that is not one of `asked`; nullptr: there is no other server.
+    Task<Expected<std::shared_ptr<Connection>>> another(std::vector<uint32_t> asked) {
+        auto guard = co_await connecting.lock();
+        forget_lost();
+        auto unasked = [&asked](const auto& connection) {
+            return std::find(asked.begin(), asked.end(), connection->server_pid) == asked.end();
+        };
+        auto found = std::find_if(connections.rbegin(), connections.rend(), unasked);
+        if (found != connections.rend()) co_return *found;
+        auto fresh = co_await connect();
+        if (!fresh || !unasked(*fresh)) co_return fresh ? Expected<std::shared_ptr<Connection>>(nullptr) : fresh;
+        connections.push_back(*fresh);
+        scope.spawn(read_replies(*fresh));
+        co_return fresh;
     }
 
     // `write` makes the line for an id.
-    Task<Expected<std::shared_ptr<Question>>> ask(std::function<std::string(uint32_t)> write) {
-        auto ready = co_await open();
-        if (!ready) co_return fail(ready.error());
-        auto on = connection;
+    Task<Expected<std::shared_ptr<Question>>> ask_on(std::shared_ptr<Connection> on,
+                                                     std::function<std::string(uint32_t)> write) {
         if (++last_id == 0) ++last_id;
         uint32_t id = last_id;
         std::string line = write(id);
@@ -145,6 +176,7 @@ struct AuthMaster::Impl {
             auto guard = co_await on->writing.lock();
             outcome = co_await on->stream.write(line);
             if (outcome) outcome = co_await on->stream.flush();
+            if (!outcome) on->lost();
         }
         if (outcome) outcome = co_await question->answered.wait();
         on->questions.erase(id);
@@ -153,10 +185,38 @@ struct AuthMaster::Impl {
         co_return question;
     }
 
+    Task<Expected<std::shared_ptr<Question>>> ask(std::function<std::string(uint32_t)> write) {
+        auto on = co_await newest();
+        if (!on) co_return fail(on.error());
+        co_return co_await ask_on(*on, std::move(write));
+    }
+
     Task<Expected<UserReply>> ask_user(std::function<std::string(uint32_t)> write) {
         auto question = co_await ask(std::move(write));
         if (!question) co_return fail(question.error());
         co_return user_reply(std::move(*(*question)->reply));
+    }
+
+    // Around a reload of the auth server its clients and we may be connected to different ones, the old or the new: a
+    // login that one does not know is asked for at the others.
+    Task<Expected<UserReply>> ask_login(std::function<std::string(uint32_t)> write) {
+        std::vector<uint32_t> asked;
+        auto on = co_await newest();
+        for (;;) {
+            if (!on) co_return fail(on.error());
+            asked.push_back((*on)->server_pid);
+            auto question = co_await ask_on(*on, write);
+            Expected<UserReply> reply = fail(0, "");
+            if (question)
+                reply = user_reply(std::move(*(*question)->reply));
+            else
+                reply = fail(question.error());
+            bool unknown = reply ? reply->kind == UserReply::Kind::kFail && !reply->temporary
+                                 : reply.error().code == ECONNRESET || reply.error().code == EPIPE;
+            if (!unknown) co_return reply;
+            on = co_await another(asked);
+            if (!on || !*on) co_return reply;
+        }
     }
 };
 
@@ -168,7 +228,7 @@ Task<Expected<UserReply>> AuthMaster::request(uint32_t client_pid, uint32_t clie
     auto write = [client_pid, client_request_id, cookie = std::move(cookie)](uint32_t id) {
         return sasl::write_request(id, client_pid, client_request_id, cookie, {});
     };
-    return with_deadline(timeout, impl_->ask_user(std::move(write)));
+    return with_deadline(timeout, impl_->ask_login(std::move(write)));
 }
 
 Task<Expected<UserReply>> AuthMaster::user(UserLookup lookup, Millis timeout) {

@@ -1,6 +1,8 @@
 """postcot, postfix, dovecot and doveadm as an administrator uses them; a broken file keeps the old configuration."""
+import imaplib
 import os
 import signal
+import threading
 
 from harness import BIN, Postcot, kill, main, run, wait_until
 
@@ -69,6 +71,35 @@ def test_a_broken_file_is_named_and_the_old_configuration_stays():
             (server.etc / path).write_text(good)
 
 
+def test_logins_go_on_while_authd_reloads():
+    """Fronts and parents move to the new server one after the other: nobody who logs in meanwhile is turned away."""
+    with Postcot() as server:
+        authd = server.processes("authd")[0]
+        failed, done = [], threading.Event()
+
+        def log_in_once():
+            try:
+                server.imap_client().logout()
+            except (OSError, imaplib.IMAP4.error) as error:
+                failed.append(error)
+
+        def log_in():
+            while not done.is_set():
+                log_in_once()
+
+        clients = [threading.Thread(target=log_in) for _ in range(4)]
+        for client in clients:
+            client.start()
+        for turn in range(10):
+            os.kill(authd, signal.SIGHUP)
+            wait_until(lambda: server.log().count("SIGHUP received - reloading") > turn, "the reload")
+            log_in_once()
+        done.set()
+        for client in clients:
+            client.join()
+        assert not failed, (failed, [line for line in server.log().splitlines() if 'Error' in line])
+
+
 def test_doveadm_and_dovecot_commands():
     with Postcot() as server:
         conf = server.etc / "dovecot/dovecot.conf"
@@ -96,4 +127,5 @@ def test_postfix_commands():
 
 
 main(test_start_status_reload_stop, test_what_dies_is_started_again, test_a_broken_file_is_named_and_the_old_configuration_stays,
+     test_logins_go_on_while_authd_reloads,
      test_doveadm_and_dovecot_commands, test_postfix_commands)

@@ -1,6 +1,7 @@
 #include "authd/request.h"
 
 #include "authd/drivers/passwd_file_parser.h"
+#include "authd/passed_login.h"
 #include "libproto/config/dovecot.h"
 #include "tests/unit/catch.h"
 
@@ -138,4 +139,36 @@ TEST_CASE("dovecot.conf: what cannot be honoured is refused with its place") {
     CHECK(refused("passdb {\n driver = static\n master = yes\n}\n").find("master = yes") != std::string::npos);
     CHECK(refused("passdb {\n driver = static\n result_success = perhaps\n}\n").find("perhaps") != std::string::npos);
     CHECK(refused("auth_verbose_passwords = sometimes\npassdb {\n driver = static\n}\n") != "");
+}
+
+TEST_CASE("a login that is passed to the next server is fetched there once, with all that a userdb lookup needs") {
+    auto settings = settings_of("");
+    postcot::Loop loop;
+    Request request(settings);
+    request.mechanism = "PLAIN";
+    postcot::sasl::Fields parameters;
+    parameters.add("service", "imap");
+    parameters.add("rip", "192.0.2.7");
+    parameters.add("secured");
+    request.take_parameters(parameters);
+    REQUIRE(request.set_user("Ann"));
+    CHECK(request.add_passdb_field("x", "userdb_mail", "maildir:~/M"));
+
+    postcot::ipc::Writer writer;
+    PassedLogin(7, 9, "cookie", request).encode(writer);
+    postcot::ipc::Reader reader(writer.bytes());
+    PassedLogin arrived = PassedLogin::decode(reader);
+    REQUIRE(reader.ok());
+    PassedLogins logins;
+    logins.add(std::move(arrived));
+
+    auto fetched = loop.run_until_complete(logins.take(settings, 7, 9, "cookie"));
+    REQUIRE(fetched);
+    CHECK(fetched->user == "ann");
+    CHECK(fetched->original_user == "Ann");
+    CHECK(fetched->service == "imap");
+    CHECK(fetched->rip == "192.0.2.7");
+    CHECK(fetched->secured);
+    CHECK(fetched->userdb.get("mail") == "maildir:~/M");
+    CHECK_FALSE(loop.run_until_complete(logins.take(settings, 7, 9, "cookie")));
 }

@@ -64,7 +64,7 @@ Task<void> Message::spill() {
         const ssize_t n = ::write(file_.get(), rest.data(), rest.size());
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) {
-            fail_with(errno == ENOSPC ? Error{452, "4.3.1", "Insufficient system storage"}
+            fail_with(errno == ENOSPC || errno == EDQUOT ? Error{452, "4.3.1", "Insufficient system storage"}
                                       : Error{451, "4.3.0", "Error: queue file write error"});
             co_return;
         }

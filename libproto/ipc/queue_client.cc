@@ -16,6 +16,7 @@ namespace {
 
 constexpr uint32_t kNumbersAtOnce = 256;
 constexpr Millis kConnectTimeout{10000};
+constexpr Millis kRoomKnown{1000};
 
 tl::unexpected<Error> unavailable() { return fail(451, "4.3.0", "Error: queue file write error"); }
 
@@ -37,6 +38,8 @@ struct QueueClient::Impl : std::enable_shared_from_this<QueueClient::Impl> {
     uint64_t next_number = 0;
     uint64_t end_number = 0;
     Mutex refilling;
+    Expected<void> room;   // for a small message
+    std::chrono::steady_clock::time_point room_known_until{};
 
     Task<Expected<void>> ensure_connected() {
         auto guard = co_await connecting.lock();
@@ -203,11 +206,20 @@ void QueueClient::abort_large(std::string queue_id) {
 
 Task<Expected<void>> QueueClient::check_space(uint64_t size) {
     auto impl = impl_;
+    const bool small = size <= kInlineContent;
+    const auto now = Loop::current().now();
+    if (small && now < impl->room_known_until) co_return impl->room;
     IntakeCheckSpace message;
-    message.size = size;
+    message.size = small ? 0 : size;
     auto result = co_await impl->ask_result(std::move(message));
-    if (!result) co_return fail(result.error());
-    co_return Expected<void>{};
+    Expected<void> room;
+    // Where there is no answer, the message itself will be refused.
+    if (!result && (!small || result.error().code == 452 || result.error().code == ECANCELED)) room = fail(result.error());
+    if (small && (result || result.error().code == 452)) {
+        impl->room = room;
+        impl->room_known_until = now + kRoomKnown;
+    }
+    co_return room;
 }
 
 Task<Expected<void>> QueueClient::flush_site(std::string site) {

@@ -46,7 +46,7 @@ class QueueClient final : public Submitter {
     Task<Expected<std::string>> submit_large(std::string queue_id, Envelope envelope) override;
     void abort_large(std::string queue_id) override;
 
-    // RFC 1870: would a message of `size` octets fit (queue_minfree)? Error{452, "4.3.1", ...} if not.
+    // A small message's answer is at most a second old. RFC 1870: would a message of `size` octets fit (queue_minfree)? Error{452, "4.3.1", ...} if not.
     Task<Expected<void>> check_space(uint64_t size) override;
     // RFC 1985 ETRN. Error carries the SMTP reply.
     Task<Expected<void>> flush_site(std::string site) override;

@@ -1,5 +1,6 @@
 #include "queued/index/index.h"
 
+#include <fcntl.h>
 #include <lmdb.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@ namespace postcot::queued {
 namespace {
 
 constexpr std::string_view kLayout = "1";
+constexpr off_t kAhead = 2 << 20;
 
 MDB_val value_of(std::string_view text) { return MDB_val{text.size(), const_cast<char*>(text.data())}; }
 std::string_view text_of(const MDB_val& v) { return {static_cast<const char*>(v.mv_data), v.mv_size}; }
@@ -54,6 +56,8 @@ std::string site_key(std::string_view domain, std::string_view id) {
     return key;
 }
 
+}   // namespace
+
 std::set<std::string> pending_domains(const StoredMessage& message) {
     std::set<std::string> out;
     for (size_t i = 0; i < message.states.size(); ++i) {
@@ -69,6 +73,8 @@ std::set<std::string> pending_domains(const StoredMessage& message) {
     }
     return out;
 }
+
+namespace {
 
 class ReadTxn {
   public:
@@ -172,6 +178,7 @@ Expected<std::unique_ptr<Index>> Index::open(const std::string& directory, uint6
             index->impl_ = std::move(impl);
             index->checkpoint_ = checkpoint;
             index->numbers_ = numbers;
+            index->reserve();
             return index;
         }
         if (attempt > 0) return fail(EIO, std::string("queue index ") + directory + ": " + mdb_strerror(rc));
@@ -270,7 +277,10 @@ Expected<void> Index::Batch::commit() {
     if (error_ == 0) {
         int rc = mdb_txn_commit(std::exchange(txn_, nullptr));
         if (rc != 0) error_ = rc;
+        // Not even the page that says what holds could be written: LMDB does nothing more. The next manager reads the journal.
+        if (rc == MDB_PANIC) log::fatal("queue index: {}", mdb_strerror(rc));
     }
+    if (error_ > 0) return fail_errno(error_, "queue index");   // LMDB's own codes are negative
     if (error_) return fail(error_ == MDB_MAP_FULL ? ENOSPC : EIO, std::string("queue index: ") + mdb_strerror(error_));
     if (checkpoint_) index_.checkpoint_ = *checkpoint_;
     return {};
@@ -356,6 +366,13 @@ std::vector<Index::Entry> Index::list(const std::string& after, size_t limit) co
              return true;
          });
     return out;
+}
+
+void Index::reserve() const {
+    int fd = -1;
+    struct stat st {};
+    if (mdb_env_get_fd(impl_->env, &fd) != 0 || ::fstat(fd, &st) != 0) return;
+    (void)::fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, st.st_size + kAhead);
 }
 
 uint64_t Index::size() const {

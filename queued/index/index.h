@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -80,6 +81,8 @@ class Index {
     };
     std::vector<Entry> list(const std::string& after, size_t limit) const;
     uint64_t size() const;
+    // Gives the file some MiB ahead, so that changes go on for a while on a full disk. Does what it can.
+    void reserve() const;
     // Calls for every message: at start, to count what lives in each segment.
     void each(const std::function<void(const StoredMessage&)>& visit) const;
 
@@ -90,6 +93,9 @@ class Index {
     Position checkpoint_;
     uint64_t numbers_ = 0;
 };
+
+// Domains of the recipients that are still to be delivered, in lower case.
+std::set<std::string> pending_domains(const StoredMessage& message);
 
 std::string current_boot_id();
 

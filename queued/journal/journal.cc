@@ -160,6 +160,7 @@ Expected<void> Journal::write(const std::vector<std::string>& payloads, bool syn
         out += payload;
     }
     auto done = file_->append(out);
+    if (!done && file_->truncate(current_size_)) return done;   // no room: cut off as if it had never been there
     if (done) {
         unsynced_ = true;
         if (sync) {
@@ -178,6 +179,27 @@ Expected<void> Journal::write(const std::vector<std::string>& payloads, bool syn
     current_size_ += out.size();
     sizes_[current_] = current_size_;
     return {};
+}
+
+void Journal::fill_reserve() {
+    if (!wants_reserve()) return;
+    const std::string path = directory_ + "/reserve";
+    auto file = files_.open(path, Open::kReadWrite, 0600);
+    if (!file) return;
+    auto size = (*file)->size();
+    Expected<void> filled;
+    if (!size || *size < reserve_size) filled = (*file)->write_at(std::string(reserve_size, '\0'), 0);
+    if (filled) {
+        reserve_ = true;
+    } else {
+        (void)files_.unlink(path);
+    }
+}
+
+bool Journal::release_reserve() {
+    if (!reserve_) return false;
+    reserve_ = false;
+    return static_cast<bool>(files_.unlink(directory_ + "/reserve"));
 }
 
 uint64_t Journal::total_size() const {

@@ -54,6 +54,12 @@ class Journal {
 
     Expected<void> remove_oldest();
 
+    // Room kept for records that must be written on a full disk: a file of zeros, made when there is room and given up when there is none.
+    uint64_t reserve_size = 0;   // octets; 0: none is kept
+    void fill_reserve();
+    bool release_reserve();   // false: there was none
+    bool wants_reserve() const { return !reserve_ && reserve_size > 0; }
+
     std::string segment_path(uint32_t number) const;
 
     // What a new segment begins with (the numbers' high-water mark must survive its old segment).
@@ -71,6 +77,7 @@ class Journal {
     uint64_t current_size_ = 0;
     std::unique_ptr<File> file_;           // of the current segment; null until the first write
     bool unsynced_ = false;
+    bool reserve_ = false;
 };
 
 // Reads text out of segments, from the loop's thread, keeping a few of them open.

@@ -14,6 +14,7 @@ namespace {
 
 constexpr size_t kActivateAtOnce = 200;
 constexpr uint64_t kCheckpointEvery = 64 << 20;   // octets of journal
+constexpr unsigned kCheckpointPatience = 30;      // seconds, for a moment in which nothing is being written
 
 }   // namespace
 
@@ -31,11 +32,12 @@ QueueManager::QueueManager(Store& store, std::unique_ptr<ManagerConfig> config, 
         e.lost = [this, remote] { agent_lost(remote); };
         return e;
     };
+    store_.commits().on_settled = [this] { work(); };
     local_ = std::make_unique<AgentLink>("local", scope, events(false));
     remote_ = std::make_unique<AgentLink>("remote", scope, events(true));
 }
 
-QueueManager::~QueueManager() = default;
+QueueManager::~QueueManager() { store_.commits().on_settled = nullptr; }
 
 Expected<std::unique_ptr<ManagerConfig>> ManagerConfig::load(const config::MainCf& main, const config::MasterCf& master) {
     auto out = std::make_unique<ManagerConfig>();
@@ -90,34 +92,42 @@ void QueueManager::work() {
         work_posted_ = false;
         scheduler_->run(now());
         fill();
-        if (store_.index_dirty()) {
-            if (auto flushed = store_.flush_index(); !flushed) log::error("{}", flushed.error().text);
-        }
+        if (store_.index_dirty()) flush_index();
     });
 }
 
+bool QueueManager::flush_index() {
+    auto flushed = store_.flush_index();
+    if (!flushed && !index_trouble_) log::error("{}", flushed.error().text);
+    index_trouble_ = !flushed;
+    return !index_trouble_;
+}
+
 void QueueManager::fill() {
-    if (!more_due_ || stopping_) return;
+    if (!more_due_ || stopping_ || store_.commits().blocked()) return;
     const Settings& s = settings();
     size_t room = active_.size() < s.active_limit ? s.active_limit - active_.size() : 0;
     if (active_recipients_ >= s.active_recipient_limit) room = 0;
     // In gulps: a flush of a long queue must not keep the loop from its sockets.
     room = std::min(room, kActivateAtOnce);
     if (room == 0) return;
-    if (store_.index_dirty()) {
-        if (auto flushed = store_.flush_index(); !flushed) {
-            log::error("{}", flushed.error().text);
-            return;
-        }
-    }
+    if (store_.index_dirty() && !flush_index()) return;
     auto ids = store_.due(static_cast<int64_t>(now()), room);
-    if (ids.size() < room) more_due_ = false;
-    if (ids.empty()) return;
+    if (ids.size() < room) more_due_ = store_.index_dirty();   // what waits for the journal comes after it
     std::vector<StoredMessage> messages;
+    std::vector<std::string> taken;
     for (const auto& id : ids) {
-        if (auto message = store_.find(id)) messages.push_back(std::move(*message));
+        auto message = active_.count(id) ? std::nullopt : store_.find(id);
+        if (!message || message->hold) continue;   // the index does not know it yet
+        messages.push_back(std::move(*message));
+        taken.push_back(id);
     }
-    store_.activate(ids);
+    if (taken.empty()) return;
+    if (auto activated = store_.activate(taken); !activated) {   // the next tick tries again
+        if (!index_trouble_) log::error("{}", activated.error().text);
+        index_trouble_ = true;
+        return;
+    }
     for (auto& message : messages) admit(std::move(message), nullptr, true);
     if (more_due_) work();
 }
@@ -129,8 +139,13 @@ void QueueManager::tick() {
         more_due_ = true;
     }
     scheduler_->tick(at);
-    fill();
-    if (store_.journal_since_checkpoint() > kCheckpointEvery) checkpoint();
+    work();
+    // Best in a moment in which the journal knows all that is in memory.
+    if (store_.journal_since_checkpoint() > kCheckpointEvery &&
+        (store_.commits().settled() == store_.commits().last_added() || ++checkpoint_overdue_ > kCheckpointPatience)) {
+        checkpoint();
+    }
+    if (store_.wants_reserve() && free_space() >= wanted_space()) store_.want_reserve();
     store_.reclaim([this](const std::string& id) -> StoredMessage* {
         auto found = active_.find(id);
         return found == active_.end() ? nullptr : &found->second->stored;
@@ -141,7 +156,17 @@ void QueueManager::checkpoint() {
     std::vector<const StoredMessage*> all;
     all.reserve(active_.size());
     for (const auto& [id, message] : active_) all.push_back(&message->stored);
-    if (auto flushed = store_.flush_index(&all); !flushed) log::error("{}", flushed.error().text);
+    checkpoint_overdue_ = 0;
+    if (store_.commits().gave_up()) {
+        log::warning("queue journal: what became of the last deliveries could not be written: some of them may be repeated");
+        return;
+    }
+    if (auto flushed = store_.flush_index(&all); !flushed) {
+        if (!index_trouble_) log::error("{}", flushed.error().text);
+        index_trouble_ = true;
+        return;
+    }
+    store_.reserve_index();
 }
 
 void QueueManager::stop() { stopping_ = true; }
@@ -208,7 +233,8 @@ void QueueManager::assign(ActiveMessage& message, const std::vector<uint32_t>& i
 }
 
 bool QueueManager::send(std::unique_ptr<Entry>& entry) {
-    if (stopping_) return false;
+    // A delivery whose end could not be written down might be done twice.
+    if (stopping_ || store_.commits().blocked()) return false;
     Destination& destination = *entry->destination;
     AgentLink* agent = agent_of(destination.transport.settings);
     if (!agent || !agent->ready()) return false;

@@ -7,10 +7,10 @@
 namespace postcot::queued {
 
 std::vector<QueueManager::Listed> QueueManager::list(const std::string& after, size_t limit) {
-    if (store_.index_dirty()) (void)store_.flush_index();
+    if (store_.index_dirty()) flush_index();
     std::vector<Listed> out;
-    auto entries = store_.list(after, limit);
-    std::string last = entries.size() == limit ? entries.back().message.id : std::string();
+    std::string last;
+    auto entries = store_.list(after, limit, &last);
     for (auto& entry : entries) {
         if (active_.count(entry.message.id)) continue;   // memory knows better
         char queue = entry.place == Index::Place::kHold ? 'h' : entry.message.attempts == 0 ? 'i' : 'd';

@@ -30,19 +30,28 @@ std::string QueueManager::new_queue_id() {
     return smtp::compose_queue_id(settings().long_queue_ids, time, store_.take_numbers(1));
 }
 
+uint64_t QueueManager::free_space() {
+    const double at = now();
+    if (at >= next_space_check_) {
+        struct statvfs fs {};
+        free_space_ = statvfs(settings().queue_directory.c_str(), &fs) == 0 ? fs.f_bavail * fs.f_frsize : UINT64_MAX;
+        next_space_check_ = at + 1;
+    }
+    return free_space_;
+}
+
+// As Postfix: without queue_minfree, room for one and a half of the largest message.
+uint64_t QueueManager::wanted_space() const {
+    const Settings& s = settings();
+    return s.minimum_free > 0 ? s.minimum_free : s.message_size_limit + s.message_size_limit / 2;
+}
+
 Expected<void> QueueManager::check_space(uint64_t size) {
     const Settings& s = settings();
     if (s.message_size_limit > 0 && size > s.message_size_limit) return fail(552, "5.3.4", "Message size exceeds fixed limit");
-    double at = now();
-    if (at >= next_space_check_) {
-        struct statvfs fs {};
-        free_space_ = statvfs(s.queue_directory.c_str(), &fs) == 0 ? fs.f_bavail * fs.f_frsize : UINT64_MAX;
-        next_space_check_ = at + 1;
-    }
-    // As Postfix: without queue_minfree, room for one and a half of the largest message; RFC 1870's size beside it.
-    uint64_t wanted = s.minimum_free > 0 ? s.minimum_free : s.message_size_limit + s.message_size_limit / 2;
-    if (free_space_ < wanted || free_space_ - wanted < size) {
-        log::warning("not enough free space in mail queue: {} bytes < {} bytes", free_space_, wanted + size);
+    const uint64_t room = free_space(), wanted = wanted_space();
+    if (room < wanted || room - wanted < size) {
+        log::warning_as(s.syslog_name + "/smtpd", "not enough free space in mail queue: {} bytes < {} bytes", room, wanted + size);
         return fail(452, "4.3.1", "Insufficient system storage");
     }
     return {};

@@ -54,7 +54,7 @@ class QueueManager {
     using Accepted = std::function<void(Expected<std::string>)>;
     void accept(Submission submission, Accepted done);
     std::string new_queue_id();
-    Expected<void> check_space(uint64_t size);
+    Expected<void> check_space(uint64_t size);   // RFC 1870's size, or 0
 
     // --- control
     struct Listed {
@@ -92,6 +92,7 @@ class QueueManager {
     void tick();
     bool send(std::unique_ptr<Entry>& entry);
     void work();                           // runs the scheduler and pays what the turn left to do
+    bool flush_index();
 
     // results.cc
     void delivered(ipc::Delivered answer);
@@ -124,6 +125,8 @@ class QueueManager {
     void record_with(std::vector<Op> ops, std::vector<Store::Extra> extra, bool durable, const StoredMessage* finished);
 
     double now() const;
+    uint64_t free_space();                 // octets, a second old at most
+    uint64_t wanted_space() const;
     AgentLink* agent_of(const TransportSettings& transport);
 
     Store& store_;
@@ -143,7 +146,8 @@ class QueueManager {
     double next_queue_run_ = 0;
     double next_space_check_ = 0;
     uint64_t free_space_ = 0;
-    bool reclaim_wanted_ = false;
+    bool index_trouble_ = false;      // said once
+    unsigned checkpoint_overdue_ = 0;
 };
 
 }   // namespace postcot::queued

@@ -1,5 +1,6 @@
 #include "queued/store/store.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <set>
 
@@ -11,6 +12,15 @@ namespace {
 
 constexpr uint64_t kNumbersAtOnce = 1 << 16;
 constexpr size_t kReplayBatch = 20000;
+constexpr unsigned kReclaimLater = 60;   // it is asked for each second
+
+// Enough of a message to count it out.
+StoredMessage text_place(const StoredMessage& message) {
+    StoredMessage out;
+    out.segment = message.segment;
+    out.inline_length = message.inline_length;
+    return out;
+}
 
 // Where a message's text lies once its record is at `record`.
 Position text_position(Position record, uint64_t text_offset) {
@@ -31,13 +41,18 @@ Store::Store(Files& files, StoreOptions options)
         builder.add(OpNumbers{high_water_});
         return builder.take();
     };
-    commits_.on_pause = [this] { remove_dead_segments(); };
+    journal_.reserve_size = options_.reserve_size;
+    commits_.on_pause = [this] {
+        remove_dead_segments();
+        journal_.fill_reserve();
+    };
 }
 
 Store::~Store() = default;
 
 Expected<void> Store::open() {
     if (auto opened = journal_.open(); !opened) return opened;
+    journal_.fill_reserve();
     if (!files_.exists(large_directory_)) {
         if (auto made = files_.mkdir(large_directory_, 0700); !made) return made;
         if (auto synced = files_.sync_dir(options_.directory); !synced) return synced;
@@ -143,13 +158,33 @@ void Store::count(const StoredMessage& message, int sign) {
 std::vector<std::string> Store::due(int64_t now, size_t limit) const { return index_->due(now, limit); }
 
 std::vector<std::string> Store::site(std::string_view domain, size_t limit) const {
-    return index_->site(domain, limit);
+    auto ids = index_->site(domain, limit);
+    for (const auto& [id, waiting] : put_back_) {
+        if (pending_domains(waiting.message).count(std::string(domain))) ids.push_back(id);
+    }
+    return ids;
+}
+
+std::vector<Index::Entry> Store::list(const std::string& after, size_t limit, std::string* last) const {
+    auto out = index_->list(after, limit);
+    const std::string end = out.size() == limit ? out.back().message.id : std::string();
+    if (last) *last = end;
+    std::erase_if(out, [this](const Index::Entry& entry) {
+        return erased_.count(entry.message.id) || put_back_.count(entry.message.id);
+    });
+    for (const auto& [id, waiting] : put_back_) {
+        if (id <= after || (!end.empty() && id > end)) continue;
+        out.push_back({waiting.message, waiting.message.hold ? Index::Place::kHold : Index::Place::kDue});
+    }
+    if (out.empty() && !end.empty()) return list(end, limit, last);
+    std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.message.id < b.message.id; });
+    return out;
 }
 
 std::optional<StoredMessage> Store::find(const std::string& id) const {
     if (erased_.count(id)) return std::nullopt;
     auto waiting = put_back_.find(id);
-    if (waiting != put_back_.end()) return waiting->second;
+    if (waiting != put_back_.end()) return waiting->second.message;
     return index_->get(id);
 }
 
@@ -158,18 +193,14 @@ bool Store::exists(const std::string& id) const {
     return put_back_.count(id) || index_->place(id).has_value();
 }
 
-void Store::activate(const std::vector<std::string>& ids) {
+Expected<void> Store::activate(const std::vector<std::string>& ids) {
     Index::Batch batch(*index_);
-    for (const auto& id : ids) {
-        auto waiting = put_back_.find(id);
-        if (waiting != put_back_.end()) {
-            batch.put(waiting->second, Index::Place::kActive);
-            put_back_.erase(waiting);
-        } else {
-            batch.move(id, Index::Place::kActive, 0);
-        }
+    for (const auto& id : ids) batch.move(id, Index::Place::kActive, 0);
+    auto committed = batch.commit();
+    if (committed) {
+        for (const auto& id : ids) put_back_.erase(id);   // what the scheduler has is newer
     }
-    if (auto committed = batch.commit(); !committed) log::warning("{}", committed.error().text);
+    return committed;
 }
 
 size_t Store::make_due(const std::vector<std::string>& ids, int64_t when) {
@@ -177,7 +208,13 @@ size_t Store::make_due(const std::vector<std::string>& ids, int64_t when) {
     Index::Batch batch(*index_);
     size_t count = 0;
     for (const auto& id : ids) {
-        if (index_->place(id) != Index::Place::kDue) continue;
+        if (auto waiting = put_back_.find(id); waiting != put_back_.end()) {
+            if (waiting->second.message.hold) continue;
+            waiting->second.message.next_attempt = when;
+            ++count;
+            continue;
+        }
+        if (erased_.count(id) || index_->place(id) != Index::Place::kDue) continue;
         batch.move(id, Index::Place::kDue, when);
         ++count;
     }
@@ -188,6 +225,11 @@ size_t Store::make_due(const std::vector<std::string>& ids, int64_t when) {
 size_t Store::make_all_due(int64_t when) {
     if (auto flushed = flush_index(); !flushed) log::warning("{}", flushed.error().text);
     size_t total = 0;
+    for (auto& [id, waiting] : put_back_) {
+        if (waiting.message.hold || waiting.message.next_attempt <= when) continue;
+        waiting.message.next_attempt = when;
+        ++total;
+    }
     for (;;) {
         auto ids = index_->due_after(when, 10000);
         if (ids.empty()) return total;
@@ -201,7 +243,7 @@ size_t Store::make_all_due(int64_t when) {
     }
 }
 
-void Store::put_back(const StoredMessage& message) { put_back_[message.id] = message; }
+void Store::put_back(const StoredMessage& message) { put_back_[message.id] = PutBack{message, commits_.last_added()}; }
 
 void Store::accept(StoredMessage message, std::string_view text, std::vector<std::shared_ptr<File>> files,
                    std::function<void(Expected<StoredMessage>)> done) {
@@ -214,6 +256,7 @@ void Store::accept(StoredMessage message, std::string_view text, std::vector<std
     uint64_t text_offset = builder.size() - text.size();
     item.record = builder.take();
     item.durable = true;
+    item.refusable = true;
     item.sync_first = std::move(files);
     auto shared = std::make_shared<StoredMessage>(std::move(std::get<OpMessage>(wrapped).message));
     item.done = [this, shared, text_offset, done = std::move(done)](Expected<Position> at) {
@@ -246,10 +289,9 @@ void Store::record(std::vector<Op> ops, std::vector<Extra> extra, bool durable,
     if (finished) {
         builder.add(OpRemoved{finished->id});
         put_back_.erase(finished->id);
-        erased_.insert(finished->id);
-        // The file goes when the journal says so: the other order could lose a message's text and keep the message.
+        erased_[finished->id] = commits_.last_added() + 1;
+        // Text goes when the journal says so: the other order could lose a message's text and keep the message.
         if (finished->large) unlink_after = large_path(finished->id);
-        count(*finished, -1);
     }
     struct Made {
         StoredMessage message;
@@ -266,8 +308,10 @@ void Store::record(std::vector<Op> ops, std::vector<Extra> extra, bool durable,
     }
     item.record = builder.take();
     item.durable = durable;
-    if (done || !made->empty() || !unlink_after.empty()) {
-        item.done = [this, made, unlink_after, done = std::move(done)](Expected<Position> at) {
+    if (done || !made->empty() || finished) {
+        std::optional<StoredMessage> dead;
+        if (finished) dead = text_place(*finished);
+        item.done = [this, made, dead, unlink_after, done = std::move(done)](Expected<Position> at) {
             if (!at) {
                 for (auto& one : *made) {
                     if (one.message.large) (void)files_.unlink(large_path(one.message.id));
@@ -284,6 +328,7 @@ void Store::record(std::vector<Op> ops, std::vector<Extra> extra, bool durable,
                 count(one.message, 1);
                 messages.push_back(std::move(one.message));
             }
+            if (dead) count(*dead, -1);
             if (!unlink_after.empty()) (void)files_.unlink(unlink_after);
             if (done) done(std::move(messages));
         };
@@ -329,17 +374,22 @@ uint64_t Store::take_numbers(uint32_t count) {
 
 Expected<void> Store::flush_index(const std::vector<const StoredMessage*>* active) {
     Index::Batch batch(*index_);
-    for (const auto& [id, message] : put_back_)
-        batch.put(message, message.hold ? Index::Place::kHold : Index::Place::kDue);
-    for (const auto& id : erased_) batch.erase(id);
+    // At a checkpoint nothing may be left out: what lies before it is not read again.
+    const uint64_t settled = active ? commits_.last_added() : commits_.settled();
+    for (const auto& [id, waiting] : put_back_) {
+        if (waiting.after <= settled) batch.put(waiting.message, waiting.message.hold ? Index::Place::kHold : Index::Place::kDue);
+    }
+    for (const auto& [id, after] : erased_) {
+        if (after <= settled) batch.erase(id);
+    }
     if (active) {
         for (const auto* message : *active) batch.put(*message, Index::Place::kActive);
         batch.set_checkpoint(commits_.applied(), high_water_);
     }
     auto committed = batch.commit();
     if (!committed) return committed;
-    put_back_.clear();
-    erased_.clear();
+    std::erase_if(put_back_, [&](const auto& one) { return one.second.after <= settled; });
+    std::erase_if(erased_, [&](const auto& one) { return one.second <= settled; });
     return {};
 }
 
@@ -365,7 +415,8 @@ void Store::remove_dead_segments() {
 
 void Store::reclaim(const std::function<StoredMessage*(const std::string&)>& active) {
     commits_.request_pause();
-    if (reclaiming_) return;
+    if (reclaim_later_ > 0) --reclaim_later_;
+    if (reclaiming_ || reclaim_later_ > 0 || commits_.blocked()) return;
     uint32_t oldest = journal_.oldest();
     uint64_t total = journal_.segment_count() * options_.segment_size;   // the real sizes belong to the writing thread
     if (journal_.segment_count() < 4 || total < 2 * living_bytes_ || !living_.count(oldest)) return;
@@ -392,11 +443,15 @@ void Store::reclaim(const std::function<StoredMessage*(const std::string&)>& act
             GroupCommit::Item item;
             item.record = builder.take();
             item.durable = true;
+            item.refusable = true;
             ++*outstanding;
             reclaiming_ = true;
             item.done = [this, id, active, text_offset, outstanding](Expected<Position> moved) {
                 if (--*outstanding == 0) reclaiming_ = false;
-                if (!moved) return;
+                if (!moved) {
+                    reclaim_later_ = kReclaimLater;
+                    return;
+                }
                 StoredMessage* current = active(id);
                 std::optional<StoredMessage> waiting;
                 if (!current) waiting = find(id);

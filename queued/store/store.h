@@ -30,6 +30,7 @@ struct StoreOptions {
     uint64_t segment_size = Journal::kDefaultSegmentSize;
     std::string index_directory;   // empty: <directory>/index
     uint64_t index_map_size = uint64_t{64} << 30;
+    uint64_t reserve_size = 1 << 20;   // of the journal, for a full disk: some thousand results
     std::string boot_id;   // empty: the host's
 };
 
@@ -46,10 +47,11 @@ class Store {
     std::vector<std::string> site(std::string_view domain, size_t limit) const;
     std::optional<StoredMessage> find(const std::string& id) const;
     bool exists(const std::string& id) const;
-    std::vector<Index::Entry> list(const std::string& after, size_t limit) const { return index_->list(after, limit); }
+    // `last`: up to which id that is all there is; empty when nothing comes behind.
+    std::vector<Index::Entry> list(const std::string& after, size_t limit, std::string* last = nullptr) const;
     uint64_t indexed() const { return index_->size(); }
-    // The scheduler takes messages into memory.
-    void activate(const std::vector<std::string>& ids);
+    // The scheduler takes messages into memory. On an error none is taken.
+    Expected<void> activate(const std::vector<std::string>& ids);
     // Deferred messages become due at `when` (flush). Not journalled: after a crash they wait for their own time again.
     size_t make_due(const std::vector<std::string>& ids, int64_t when);
     size_t make_all_due(int64_t when);
@@ -92,6 +94,10 @@ class Store {
     // GroupCommit::applied() is needed for a restart then.
     Expected<void> flush_index(const std::vector<const StoredMessage*>* active = nullptr);
     bool index_dirty() const { return !put_back_.empty() || !erased_.empty(); }
+    // The journal's reserve was used up; it is made again between two writes, when there is room.
+    bool wants_reserve() const { return journal_.wants_reserve(); }
+    void want_reserve() { commits_.request_pause(); }
+    void reserve_index() const { index_->reserve(); }
     uint64_t journal_since_checkpoint() const;
 
     // Copies what still lives in the oldest segment forward when half of the journal is dead. `active` finds messages in memory.
@@ -117,13 +123,20 @@ class Store {
     std::unique_ptr<Index> index_;
     std::map<uint32_t, int64_t> living_;   // messages whose text lies in a segment
     uint64_t living_bytes_ = 0;
-    std::unordered_map<std::string, StoredMessage> put_back_;
-    std::unordered_set<std::string> erased_;
+    // With the number of the last record that they speak of: the index may not know more than the journal, or a bounce would be lost whose
+    // message is gone already.
+    struct PutBack {
+        StoredMessage message;
+        uint64_t after = 0;
+    };
+    std::unordered_map<std::string, PutBack> put_back_;
+    std::unordered_map<std::string, uint64_t> erased_;
     std::unordered_set<std::string> picked_up_;
     std::unordered_set<std::string> opening_;   // large files that no accepted message owns yet
     uint64_t next_number_ = 0x1000;
     uint64_t high_water_ = 0x1000;
     bool reclaiming_ = false;
+    unsigned reclaim_later_ = 0;   // calls to skip after one that failed
 };
 
 }   // namespace postcot::queued

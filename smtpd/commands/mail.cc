@@ -77,13 +77,10 @@ Task<void> Session::on_mail(std::string_view arguments) {
         reset_transaction();
         co_return;
     }
-    if (size > ipc::kInlineContent) {
-        auto fits = co_await worker_.queue().check_space(size);
-        if (!fits) {
-            refuse("MAIL", fits.error());
-            reset_transaction();
-            co_return;
-        }
+    if (auto fits = co_await worker_.queue().check_space(size); !fits) {
+        refuse("MAIL", fits.error());
+        reset_transaction();
+        co_return;
     }
     timeval now{};
     gettimeofday(&now, nullptr);

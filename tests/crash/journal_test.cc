@@ -24,6 +24,7 @@ StoreOptions options_for(const std::string& index, const std::string& boot) {
     options.segment_size = kSmallSegment;
     options.index_directory = index;
     options.index_map_size = 1 << 20;
+    options.reserve_size = 1024;
     options.boot_id = boot;
     return options;
 }
@@ -102,6 +103,7 @@ void remove(Store& store, Truth& truth, std::map<std::string, StoredMessage>& li
 }
 
 void checkpoint(Store& store, std::map<std::string, StoredMessage>& live) {
+    if (store.commits().gave_up()) return;
     std::vector<const StoredMessage*> all;
     for (auto& [id, message] : live) all.push_back(&message);
     (void)store.flush_index(&all);
@@ -151,6 +153,68 @@ void story(SimFiles& disk, const std::string& index, Truth& truth) {
     store.commits().request_pause();
     settle(store);
     accept(store, truth, live, "CCCCC1", 100);
+    settle(store);
+}
+
+// The disk fills. New mail is refused; what became of old mail is written into the reserve; then there is room again.
+void story_of_a_full_disk(SimFiles& disk, const std::string& index, Truth& truth, size_t& refused) {
+    refused = 0;
+    Store store(disk, options_for(index, "boot"));
+    if (!store.open()) return;
+    std::map<std::string, StoredMessage> live;
+    store.take_numbers(10);
+    accept(store, truth, live, "AAAAA1", 200);
+    accept(store, truth, live, "AAAAA2", 300);
+    settle(store);
+    checkpoint(store, live);
+    disk.set_room(150);
+    auto try_to_accept = [&](const std::string& id, size_t size) {
+        std::string text = text_of(id, size);
+        store.accept(message_of(id), text, {}, [&, id, text](Expected<StoredMessage> done) {
+            if (!done) {
+                ++refused;
+                return;
+            }
+            truth.acknowledged[id] = text;
+            live[id] = *done;
+        });
+    };
+    // One group: a result, new mail that does not fit, a bounce in the place of a message.
+    if (live.count("AAAAA1")) {
+        OpResult op{"AAAAA1", 0, {}};
+        op.state.status = RecipientStatus::kDone;
+        queued::apply(op, live["AAAAA1"]);
+        store.record({op}, {}, true, [&truth](Expected<std::vector<StoredMessage>> done) {
+            if (done) truth.first["AAAAA1"] = RecipientStatus::kDone;
+        });
+    }
+    try_to_accept("AAAAA3", 700);
+    if (auto found = live.find("AAAAA2"); found != live.end()) {
+        StoredMessage message = found->second;
+        live.erase(found);
+        truth.leaving.insert(message.id);
+        Store::Extra bounce{message_of("BBBBB1"), text_of("BBBBB1", 100), {}};
+        store.record(
+            {}, {bounce}, true,
+            [&truth, &live](Expected<std::vector<StoredMessage>> done) {
+                if (!done) return;
+                truth.gone.insert("AAAAA2");
+                truth.acknowledged["BBBBB1"] = text_of("BBBBB1", 100);
+                live["BBBBB1"] = done->front();
+            },
+            &message);
+        (void)store.flush_index();   // must not know more than the journal
+    }
+    settle(store);
+    try_to_accept("AAAAA4", 900);
+    settle(store);
+    disk.set_room_unlimited();
+    try_to_accept("AAAAA5", 1200);
+    settle(store);
+    store.want_reserve();
+    settle(store);
+    checkpoint(store, live);
+    try_to_accept("AAAAA6", 100);
     settle(store);
 }
 
@@ -224,6 +288,44 @@ TEST_CASE("a message that was acknowledged survives a crash at any point, once")
     uint64_t disks = for_each_crash(prepare, work, check, 2);
     CHECK(disks > 100);
     CHECK(truth.acknowledged.size() == 10);   // the last run was not stopped
+    fs::remove_all(base);
+}
+
+TEST_CASE("a full disk refuses new mail and loses nothing, wherever the power fails") {
+    namespace fs = std::filesystem;
+    fs::path base = fs::temp_directory_path() / ("crash-full-" + std::to_string(::getpid()));
+    fs::remove_all(base);
+    fs::create_directories(base);
+    Truth truth;
+    size_t refused = 0;
+    auto prepare = [&](SimFiles& disk) {
+        REQUIRE(disk.mkdir("/queue"));
+        disk.sync_everything();
+    };
+    auto work = [&](SimFiles& disk) {
+        truth = Truth{};
+        fs::remove_all(base / "index");
+        story_of_a_full_disk(disk, (base / "index").string(), truth, refused);
+    };
+    auto check = [&](SimFiles& survivor, uint64_t operations, Loss loss) {
+        INFO("after " << operations << " operations, loss " << static_cast<int>(loss));
+        fs::path copy = base / "survivor";
+        fs::remove_all(copy);
+        const bool killed = loss == Loss::kNothing && fs::exists(base / "index");
+        if (killed) fs::copy(base / "index", copy, fs::copy_options::recursive);
+        // A message that was to leave is there, or the bounce is in its place.
+        {
+            Store store(survivor, options_for(copy.string(), killed ? "boot" : "next boot"));
+            REQUIRE(store.open());
+            if (truth.leaving.count("AAAAA2")) CHECK(store.exists("AAAAA2") != store.exists("BBBBB1"));
+        }
+        verify(survivor, copy.string(), killed ? "boot" : "next boot", truth, !killed);
+    };
+    uint64_t disks = for_each_crash(prepare, work, check, 2);
+    CHECK(disks > 50);
+    CHECK(refused == 2);   // of the last run, which was not stopped
+    CHECK(truth.first.size() == 1);
+    CHECK(truth.acknowledged.size() == 5);
     fs::remove_all(base);
 }
 

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <set>
 
@@ -73,7 +74,21 @@ struct SimFiles::State {
     bool partial = false;
     uint64_t left = 0;
     bool crashed = false;
+    std::optional<uint64_t> capacity;   // octets of all files
 
+    uint64_t used() const {
+        uint64_t total = 0;
+        std::set<const Node*> seen;
+        std::vector<const Node*> todo = {root.get()};
+        while (!todo.empty()) {
+            const Node* node = todo.back();
+            todo.pop_back();
+            if (!seen.insert(node).second) continue;
+            total += node->content.size();
+            for (const auto& [name, child] : node->entries) todo.push_back(child.get());
+        }
+        return total;
+    }
     NodePtr make_node(bool directory, mode_t mode) {
         auto node = std::make_shared<Node>();
         node->directory = directory;
@@ -204,6 +219,14 @@ class SimFile final : public File {
         if (!step && was_alive && state_->partial)
             record({false, offset, std::string(data.substr(0, data.size() / 2))});
         if (!step) return step;
+        if (state_->capacity && offset + data.size() > node_->content.size()) {
+            const uint64_t free = *state_->capacity - std::min(*state_->capacity, state_->used());
+            const uint64_t fits = node_->content.size() + free - std::min<uint64_t>(offset, node_->content.size() + free);
+            if (fits < data.size()) {
+                if (fits > 0) record({false, offset, std::string(data.substr(0, fits))});
+                return fail_errno(ENOSPC, "write");
+            }
+        }
         record({false, offset, std::string(data)});
         return {};
     }
@@ -282,6 +305,16 @@ void SimFiles::crash_after(uint64_t count, bool partial) {
     state_->limited = true;
     state_->left = count;
     state_->partial = partial;
+}
+
+void SimFiles::set_room(uint64_t octets) {
+    std::lock_guard lock(state_->mutex);
+    state_->capacity = state_->used() + octets;
+}
+
+void SimFiles::set_room_unlimited() {
+    std::lock_guard lock(state_->mutex);
+    state_->capacity.reset();
 }
 
 bool SimFiles::crashed() const {

@@ -31,6 +31,9 @@ class SimFiles final : public Files {
     bool crashed() const;
     // The disk that the next start finds. This one stays as it is.
     std::unique_ptr<SimFiles> after(Loss loss, uint64_t seed = 0) const;
+    // Files may grow by so much more, all together; what is truncated or unlinked counts again. A write past it writes what fits and fails with ENOSPC.
+    void set_room(uint64_t octets);
+    void set_room_unlimited();
     // Everything so far is on the disk: for setting up.
     void sync_everything();
 

@@ -31,18 +31,15 @@ Settings Settings::read(const config::MainCf& main, const config::MasterCf& mast
     out.maximal_lifetime = main.time("maximal_queue_lifetime");
     out.bounce_lifetime = std::min(main.time("bounce_queue_lifetime"), out.maximal_lifetime);
     out.delay_warning = main.time("delay_warning_time");
-    out.transport_retry = std::max(main.time("transport_retry_time"), std::chrono::seconds(1));
     out.message_size_limit = static_cast<uint64_t>(std::max<int64_t>(main.integer("message_size_limit"), 0));
     out.minimum_free = static_cast<uint64_t>(std::max<int64_t>(main.integer("queue_minfree"), 0));
     out.soft_bounce = main.boolean("soft_bounce");
-    out.confirm_delay_cleared = main.boolean("confirm_delay_cleared");
     for (const auto& name : main.list("defer_transports")) out.defer_transports.insert(name);
     out.content_filter = main.str("content_filter");
     out.double_bounce_sender = main.str("double_bounce_sender");
     out.bounce_notice_recipient = main.str("bounce_notice_recipient");
     out.twobounce_notice_recipient = main.str("2bounce_notice_recipient");
     out.delay_notice_recipient = main.str("delay_notice_recipient");
-    out.error_notice_recipient = main.str("error_notice_recipient");
     for (const auto& name : main.list("notify_classes")) out.notify_classes.insert(name);
     out.bounce_size_limit = static_cast<uint64_t>(std::max<int64_t>(main.integer("bounce_size_limit"), 1));
     out.delay_digits = static_cast<int>(std::clamp<int64_t>(main.integer("delay_logging_resolution_limit"), 0, 6));

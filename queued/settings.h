@@ -41,16 +41,14 @@ struct Settings {
     std::chrono::seconds maximal_lifetime{5 * 86400};
     std::chrono::seconds bounce_lifetime{5 * 86400};
     std::chrono::seconds delay_warning{0};
-    std::chrono::seconds transport_retry{60};
     uint64_t message_size_limit = 10240000;   // 0: none
     uint64_t minimum_free = 0;
     bool soft_bounce = false;
-    bool confirm_delay_cleared = false;
     std::set<std::string> defer_transports;
     std::string content_filter;
 
     std::string double_bounce_sender;
-    std::string bounce_notice_recipient, twobounce_notice_recipient, delay_notice_recipient, error_notice_recipient;
+    std::string bounce_notice_recipient, twobounce_notice_recipient, delay_notice_recipient;
     std::set<std::string> notify_classes;
     uint64_t bounce_size_limit = 50000;
     int delay_digits = 2;           // delay_logging_resolution_limit

@@ -109,7 +109,6 @@ Expected<void> read_sasl(const config::MainCf& main, Service& out) {
     if (path.empty() || path.front() != '/') path = main.str("queue_directory") + '/' + path;
     out.sasl_path = path;
     out.sasl_service = main.str("smtpd_sasl_service");
-    out.sasl_local_domain = main.str("smtpd_sasl_local_domain");
     out.broken_sasl_clients = main.boolean("broken_sasl_auth_clients");
     out.sasl_header = main.boolean("smtpd_sasl_authenticated_header");
     const auto clear = main.list("smtpd_sasl_security_options");

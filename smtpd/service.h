@@ -71,7 +71,7 @@ struct Service {
     bool tls_auth_only = false, tls_received_header = false;
     int tls_loglevel = 0;
     bool sasl_enabled = false, broken_sasl_clients = false, sasl_header = false;
-    std::string sasl_path, sasl_service, sasl_local_domain;
+    std::string sasl_path, sasl_service;
     bool sasl_no_plaintext = false, sasl_no_anonymous = true, sasl_no_plaintext_in_tls = false,
          sasl_no_anonymous_in_tls = true;
     bool helo_required = false, disable_vrfy = false, strict_envelopes = false, smtputf8 = true;

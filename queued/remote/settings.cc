@@ -45,7 +45,6 @@ ClientSettings::ClientSettings(const config::MainCf& main, bool is_lmtp) : lmtp(
     mx_session_limit = integer("mx_session_limit");
     mx_address_limit = integer("mx_address_limit");
     fallback_relay = list("fallback_relay");
-    best_mx_transport = main.str("best_mx_transport");
     line_length_limit = static_cast<size_t>(std::max<int64_t>(0, integer("line_length_limit")));
     for (const auto& keyword : list(lmtp ? "discard_lhlo_keywords" : "discard_ehlo_keywords"))
         discard_ehlo_keywords.push_back(keyword);

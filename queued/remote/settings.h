@@ -34,7 +34,6 @@ struct ClientSettings {
     int64_t mx_session_limit;
     int64_t mx_address_limit;
     std::vector<std::string> fallback_relay;
-    std::string best_mx_transport;
     size_t line_length_limit;
     std::vector<std::string> discard_ehlo_keywords;
     Millis connect_timeout, helo_timeout, starttls_timeout, mail_timeout, rcpt_timeout, data_init_timeout,

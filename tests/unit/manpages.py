@@ -67,7 +67,9 @@ with tempfile.TemporaryDirectory() as root:
     if done.returncode:
         sys.exit("manpages: cannot install the build: " + done.stderr)
     usr = pathlib.Path(root) / "usr"
-    programs = {path.name for folder in ("bin", "sbin", "lib/postcot") for path in (usr / folder).iterdir()}
+    programs = {path.name for folder in ("bin", "sbin") for path in (usr / folder).iterdir()}
+    # The daemons; scripts beside them are the packages' own business.
+    programs |= {path.name for path in (usr / "lib/postcot").iterdir() if path.read_bytes().startswith(b"\x7fELF")}
     pages = {path.name: path.read_text() for path in (usr / "share/man").glob("man?/*")}
     of_program = {}
     for name in sorted(programs):

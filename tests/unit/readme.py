@@ -1,0 +1,31 @@
+"""README.md and README.ko.md say the same: the same commands in the same order, the same tables' first columns of code, links that lead somewhere."""
+import pathlib
+import re
+import sys
+
+top = pathlib.Path(__file__).resolve().parents[2]
+wrong = []
+
+
+def commands(text):
+    """Indented lines, without the remark behind them."""
+    return [re.sub(r"\s+# .*", "", line[4:]) for line in text.splitlines() if line.startswith("    ")]
+
+
+english, korean = ((top / name).read_text() for name in ("README.md", "README.ko.md"))
+first, second = commands(english), commands(korean)
+for here, there in zip(first, second):
+    if here != there:
+        wrong.append(f"README.md has '{here}' where README.ko.md has '{there}'")
+        break
+if len(first) != len(second) or len(first) < 50:
+    wrong.append(f"README.md has {len(first)} command lines, README.ko.md {len(second)}")
+rows = [re.findall(r"^\| (`.*?`) \|", text, re.M) for text in (english, korean)]
+if rows[0] != rows[1]:
+    wrong.append(f"the tables differ: {sorted(set(rows[0]) ^ set(rows[1]))}")
+for page in [top / "README.md", top / "README.ko.md", *(top / "docs").glob("*.md")]:
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        if not (page.parent / target).exists():
+            wrong.append(f"{page.name}: there is no {target}")
+print("\n".join(wrong) or "readme: ok")
+sys.exit(bool(wrong))

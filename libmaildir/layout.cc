@@ -9,8 +9,8 @@ namespace postcot::maildir {
 
 namespace {
 
-constexpr size_t kMaxParts = 20;
 constexpr size_t kMaxStoredName = 240;   // of 255 that a file name may have
+constexpr size_t kMaxParts = kMaxStoredName / 2;
 
 Error cannot(std::string text) { return Error{EINVAL, "CANNOT", std::move(text)}; }
 

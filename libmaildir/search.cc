@@ -23,6 +23,7 @@ using Kind = SearchKey::Kind;
 struct Compiled {
     const SearchKey* key = nullptr;
     std::string needle;        // casemapped
+    std::string spaced;        // of BODY and TEXT, for the header fields in them
     std::string_view header;   // field looked at
     uint32_t keyword = 0;
     int cost = 0;
@@ -30,6 +31,21 @@ struct Compiled {
 };
 
 constexpr int kMaxDepth = 100;
+
+// As Dovecot compares header fields: folding and other runs of white space count as one space.
+std::string one_spaced(std::string text) {
+    size_t kept = 0;
+    for (char c : text) {
+        bool space = c == ' ' || c == '\t' || c == '\r' || c == '\n';
+        if (space && kept > 0 && text[kept - 1] == ' ') continue;
+        text[kept++] = space ? ' ' : c;
+    }
+    text.resize(kept);
+    return text;
+}
+
+std::string header_needle(const std::string& text) { return one_spaced(mime::casemap(text)); }
+std::string header_value(std::string_view raw) { return one_spaced(mime::casemap(mime::decode_header(raw))); }
 
 std::string_view field_of(const SearchKey& key) {
     switch (key.kind) {
@@ -57,7 +73,7 @@ Compiled compile(const SearchKey& key, const std::vector<std::string>& keywords,
         case Kind::kSubject:
         case Kind::kHeader:
             out.header = field_of(key);
-            out.needle = mime::casemap(key.text);
+            out.needle = header_needle(key.text);
             out.cost = 3;
             break;
         case Kind::kSentBefore:
@@ -66,6 +82,7 @@ Compiled compile(const SearchKey& key, const std::vector<std::string>& keywords,
         case Kind::kBody:
         case Kind::kText:
             out.needle = mime::casemap(key.text);
+            out.spaced = one_spaced(out.needle);
             out.cost = 4;
             break;
         case Kind::kBefore:
@@ -96,30 +113,31 @@ bool found_in(std::string_view casemapped, std::string_view needle) {
 bool field_matches(std::string_view header, const Compiled& key) {
     for (const mime::Field& field : mime::parse_fields(header)) {
         if (!mime::iequals(field.name, key.header)) continue;
-        if (key.needle.empty() || found_in(mime::casemap(mime::decode_header(field.value)), key.needle)) return true;
+        if (key.needle.empty() || found_in(header_value(field.value), key.needle)) return true;
     }
     return false;
 }
 
 bool header_text_matches(std::string_view header, const std::string& needle) {
     for (const mime::Field& field : mime::parse_fields(header)) {
-        std::string line(field.name);
+        std::string line = mime::casemap(field.name);
         line += ": ";
-        line += mime::decode_header(field.value);
-        if (found_in(mime::casemap(line), needle)) return true;
+        line += header_value(field.value);
+        if (found_in(line, needle)) return true;
     }
     return false;
 }
 
-bool body_matches(std::string_view text, const mime::Part& part, const std::string& needle) {
-    if (part.is_message() && !part.children.empty()) {   // the header of an enclosed message is body
-        const mime::Part& inner = part.children[0];
-        if (header_text_matches(text.substr(inner.begin, inner.body - inner.begin), needle)) return true;
+// `all_headers`: TEXT looks at the headers of parts too; to BODY only that of an enclosed message is body.
+bool body_matches(std::string_view text, const mime::Part& part, const Compiled& key, bool all_headers) {
+    for (const mime::Part& child : part.children) {
+        if ((all_headers || part.is_message()) &&
+            header_text_matches(text.substr(child.begin, child.body - child.begin), key.spaced))
+            return true;
+        if (body_matches(text, child, key, all_headers)) return true;
     }
-    for (const mime::Part& child : part.children)
-        if (body_matches(text, child, needle)) return true;
     if (!part.children.empty() || part.type != "text") return false;
-    return found_in(mime::casemap(mime::text_of(text, part)), needle);
+    return found_in(mime::casemap(mime::text_of(text, part)), key.needle);
 }
 
 int64_t day_of(int64_t seconds, int64_t zone_seconds) {
@@ -223,11 +241,11 @@ Verdict decide_one(const Compiled& compiled, const Subject& s) {
             return is(field_matches(head_fields(s.head), compiled));
         case Kind::kBody:
             if (s.level != Level::kFile) return Verdict::kOpen;
-            return is(body_matches(s.text, *s.root, compiled.needle));
+            return is(body_matches(s.text, *s.root, compiled, false));
         case Kind::kText:
             if (s.level != Level::kFile) return Verdict::kOpen;
-            return is(header_text_matches(s.text.substr(0, s.root->body), compiled.needle) ||
-                      body_matches(s.text, *s.root, compiled.needle));
+            return is(header_text_matches(s.text.substr(0, s.root->body), compiled.spaced) ||
+                      body_matches(s.text, *s.root, compiled, true));
     }
     return Verdict::kNo;
 }

@@ -164,6 +164,8 @@ Expected<Store::Place> Store::find(const std::string& given) const {
         std::string rest = name.substr(space.prefix.size());
         if (rest.empty()) return no_such(given);
         place.parts = split_name(rest, space.separator);
+        // RFC 3501 §5.1: names below INBOX begin with it in any case; they are kept in one, as Dovecot does.
+        if (place.parts.size() > 1 && mime::iequals(place.parts[0], "INBOX")) place.parts[0] = "INBOX";
     }
     auto paths = locations_[place.space].paths(place.parts);
     if (!paths) return fail(paths.error());

@@ -21,6 +21,7 @@ class Appender {
         if (!first) co_return co_await refuse(error_reply(first.error()));
         mailbox_ = first->mailbox;
         Expected<imap::Append> next = std::move(first);
+        if (mailbox_.empty()) co_return co_await refuse(no("CANNOT", "Invalid mailbox name: Name is empty"));
         for (;;) {
             auto taken = co_await take_message(*next);
             if (taken) co_return std::move(*taken);
@@ -28,7 +29,7 @@ class Appender {
             if (session_.ended()) co_return Reply{Reply::Status::kNone, {}, {}};
             if (event == Event::kRefused) co_return bad(session_.reader().refusal());
             if (event == Event::kCommand) {
-                if (!session_.reader().text().empty())
+                if (session_.reader().text().find_first_not_of(' ') != std::string_view::npos)
                     co_return bad("expected the end of the command after the message");
                 break;
             }
@@ -108,6 +109,8 @@ class Appender {
         imap::CommandReader& reader = session_.reader();
         uint64_t left = reader.literal_size();
         if (reader.literal_binary()) co_return co_await refuse(no("UNKNOWN-CTE", "Binary literals are not supported."));
+        // RFC 3502 §6.3.11: so a client takes a MULTIAPPEND back; and no message is empty.
+        if (left == 0) co_return co_await refuse(no("", "Can't save a zero byte message."));
         if (left > kMaxMessage) co_return co_await refuse(no("TOOBIG", "Message is too big."));
         if (std::string keyword = overlong_keyword(message.flags, session_.settings().max_keyword_length);
             !keyword.empty())

@@ -1,4 +1,5 @@
 // RFC 3501 §6.3.8 LIST, §6.3.9 LSUB; LIST-EXTENDED (RFC 5258), LIST-STATUS (RFC 5819), SPECIAL-USE (RFC 6154), CHILDREN (RFC 3348).
+#include <algorithm>
 #include <set>
 
 #include "imapd/commands/commands.h"
@@ -63,15 +64,18 @@ class Lister {
     // §6.3.9: with "%", a level that is not subscribed to but leads to one that is comes with \Noselect.
     void lsub(const std::vector<maildir::FolderInfo>& folders) {
         std::set<std::string> subscribed, said;
+        bool percent = std::any_of(command_.patterns.begin(), command_.patterns.end(),
+                                   [](const std::string& pattern) { return pattern.find('%') != std::string::npos; });
         for (const auto& folder : folders) {
             if (folder.subscribed) subscribed.insert(folder.name);
         }
         for (const auto& folder : folders) {
             if (!folder.subscribed) continue;
             if (pattern_matches(folder.name, folder.separator)) {
-                line("LSUB", folder.selectable ? "" : "\\Noselect", folder.separator, folder.name);
+                line("LSUB", "", folder.separator, folder.name);   // \Noselect would say: not subscribed to
                 continue;
             }
+            if (!percent) continue;
             for (size_t end = folder.name.rfind(folder.separator); end != std::string::npos && end > 0;
                  end = folder.name.rfind(folder.separator, end - 1)) {
                 std::string parent = folder.name.substr(0, end);
@@ -144,7 +148,7 @@ std::string root_line(maildir::MailStore& store, const imap::List& command) {
         separator = space.separator;
         if (!space.prefix.empty() || space.inbox) root = space.prefix;
     }
-    std::string out = command.lsub ? "* LSUB (\\Noselect) " : "* LIST (\\Noselect) ";
+    std::string out = "* LIST (\\Noselect) ";
     imap::append_string(out, std::string(1, separator));
     out += ' ';
     imap::append_mailbox(out, command.reference.empty() ? std::string() : root, true);
@@ -159,7 +163,7 @@ Task<Dispatch> on(Session& session, const imap::List& command) {
     std::string out;
     auto run = [&](maildir::MailStore& store) -> Expected<void> {
         if (!command.extended && command.patterns.size() == 1 && command.patterns[0].empty()) {
-            out = root_line(store, command);
+            if (!command.lsub) out = root_line(store, command);
             return {};
         }
         return Lister(command, store, out).run();

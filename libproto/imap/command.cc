@@ -20,7 +20,7 @@ Request parse_request(std::string_view text) {
     request.verb = to_upper(in.word());
     const Verb* verb = nullptr;
     if (request.verb == "UID") {
-        in.eat(' ');
+        in.eat_spaces();
         std::string second = to_upper(in.word());
         verb = find_uid_verb(second);
         request.verb += ' ' + second;

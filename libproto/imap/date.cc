@@ -63,6 +63,11 @@ Expected<Date> parse_date(std::string_view text) {
 
 Expected<DateTime> parse_date_time(std::string_view text) {
     auto bad = [] { return fail(0, "expected a date-time like \"17-Jul-1996 02:44:25 -0700\""); };
+    std::string padded;
+    if (text.size() == 25 && text[1] == '-') {   // "7-Jul-..." without its leading space: forgiven, as Dovecot does
+        padded = " " + std::string(text);
+        text = padded;
+    }
     if (text.size() != 26) return bad();
     std::string_view day = text.substr(0, 11);
     if (day[0] == ' ') day.remove_prefix(1);

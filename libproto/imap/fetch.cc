@@ -95,11 +95,12 @@ Expected<void> parse_partial(Lexer& in, FetchItem& item) {
     if (!in.eat('<')) return {};
     auto offset = in.number64();
     if (!offset) return fail(offset.error());
-    auto dot = in.expect('.');
-    if (!dot) return dot;
-    auto length = in.number64();
-    if (!length || *length == 0) return fail(0, "expected a non-zero length in <offset.length>");
-    item.partial = FetchItem::Partial{*offset, *length};
+    item.partial = FetchItem::Partial{*offset, UINT64_MAX};   // "<offset>" is Dovecot's: up to the end
+    if (in.eat('.')) {
+        auto length = in.number64();
+        if (!length || *length == 0) return fail(0, "expected a non-zero length in <offset.length>");
+        item.partial->length = *length;
+    }
     item.label += '<';
     append_number(item.label, *offset);
     item.label += '>';
@@ -164,7 +165,7 @@ Expected<void> parse_item(Lexer& in, std::vector<FetchItem>& items, bool alone) 
 
 // RFC 4466 §2.4 and RFC 7162 §3.1.4.1: fetch-modifiers.
 Expected<void> parse_modifiers(Lexer& in, Fetch& fetch) {
-    if (in.at_end() || in.rest() == " ") return {};
+    if (in.rest().find_first_not_of(' ') == std::string_view::npos) return {};
     auto space = in.space();
     if (!space) return space;
     auto open = in.expect('(');
@@ -189,11 +190,12 @@ Expected<Fetch> parse_fetch(Lexer& in, bool uid) {
     auto space = in.space();
     if (!space) return fail(space.error());
     if (in.eat('(')) {
+        in.eat_spaces();
         do {
             auto item = parse_item(in, fetch.items, false);
             if (!item) return fail(item.error());
             if (fetch.items.size() > kMaxFetchItems) return fail(0, "too many message data items");
-        } while (in.eat(' '));
+        } while (in.eat_spaces() && in.peek() != ')');
         auto close = in.expect(')');
         if (!close) return fail(close.error());
     } else {

@@ -36,6 +36,7 @@ Expected<FlagList> parse_flag_list(Lexer& in, bool bare_allowed) {
     FlagList list;
     bool parentheses = in.eat('(');
     if (!parentheses && !bare_allowed) return fail(0, "expected a parenthesised flag list");
+    if (parentheses) in.eat_spaces();
     if (parentheses && in.eat(')')) return list;
     for (;;) {
         auto flag = in.flag();
@@ -44,8 +45,8 @@ Expected<FlagList> parse_flag_list(Lexer& in, bool bare_allowed) {
         if (!added) return fail(added.error());
         if (parentheses && in.eat(')')) return list;
         if (!parentheses && in.at_end()) return list;
-        if (!in.eat(' ')) return fail(0, "expected a space between flags");
-        if (!parentheses && in.at_end()) return list;
+        if (!in.eat_spaces()) return fail(0, "expected a space between flags");
+        if (parentheses ? in.eat(')') : in.at_end()) return list;
     }
 }
 

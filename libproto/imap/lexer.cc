@@ -13,6 +13,12 @@ bool Lexer::eat(char c) {
     return true;
 }
 
+bool Lexer::eat_spaces() {
+    bool some = false;
+    while (eat(' ')) some = true;
+    return some;
+}
+
 bool Lexer::eat_word(std::string_view word) {
     if (!istarts_with(rest_, word)) return false;
     if (rest_.size() > word.size() && is_atom_char(rest_[word.size()]) && rest_[word.size()] != '[') return false;
@@ -21,12 +27,12 @@ bool Lexer::eat_word(std::string_view word) {
 }
 
 Expected<void> Lexer::space() {
-    if (!eat(' ')) return fail(0, at_end() ? "missing arguments" : "expected a space");
+    if (!eat_spaces()) return fail(0, at_end() ? "missing arguments" : "expected a space");
     return {};
 }
 
 Expected<void> Lexer::end() {
-    if (rest_ == " ") rest_ = {};
+    eat_spaces();
     if (!at_end()) return fail(0, "unexpected arguments after the end of the command");
     return {};
 }

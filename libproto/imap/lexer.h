@@ -20,10 +20,11 @@ class Lexer {
     std::string_view rest() const { return rest_; }
     char peek() const { return rest_.empty() ? '\0' : rest_.front(); }
     bool eat(char c);                       // true if it was next
+    bool eat_spaces();                      // true if there was one
     bool eat_word(std::string_view word);   // case-insensitive; not followed by an ATOM-CHAR
 
-    Expected<void> space();   // exactly one SP
-    Expected<void> end();     // nothing left; one trailing SP is forgiven
+    Expected<void> space();   // one SP; more are forgiven, as Dovecot does
+    Expected<void> end();     // nothing left; trailing SPs are forgiven
     Expected<void> expect(char c);
     Expected<std::string_view> atom();
     Expected<std::string> string();   // quoted or literal

@@ -94,6 +94,7 @@ Expected<StatusItems> status_items(Lexer& in) {
     StatusItems items;
     auto open = in.expect('(');
     if (!open) return fail(open.error());
+    in.eat_spaces();
     do {
         if (in.eat_word("MESSAGES"))
             items.messages = true;
@@ -113,7 +114,7 @@ Expected<StatusItems> status_items(Lexer& in) {
             items.append_limit = true;
         else
             return fail(0, "Unknown status item " + to_upper(in.word()));
-    } while (in.eat(' '));
+    } while (in.eat_spaces() && in.peek() != ')');
     auto close = in.expect(')');
     if (!close) return fail(close.error());
     return items;
@@ -137,8 +138,16 @@ Expected<Command> status(Lexer& in) {
 // A pattern's wildcards are ASCII and never inside "&...-", so that decoding the name does not touch them. A pattern
 // that is no valid name is kept: it matches nothing.
 std::string pattern_from_wire(std::string wire) {
-    if (auto decoded = mailbox_name_from_wire(wire)) return std::move(*decoded);
-    return wire;
+    auto decoded = mailbox_name_from_wire(wire);
+    std::string out;
+    for (char c : decoded ? *decoded : wire) {   // "**" and "*%" say no more than "*"
+        bool wild = c == '*' || c == '%';
+        if (wild && out.ends_with('*')) continue;
+        while (c == '*' && out.ends_with('%')) out.pop_back();
+        if (wild && out.ends_with(c)) continue;
+        out += c;
+    }
+    return out;
 }
 
 Expected<void> select_options(Lexer& in, List& out) {
@@ -233,14 +242,14 @@ Expected<Command> lsub(Lexer& in) { return list_or_lsub(in, true); }
 
 // [SP flag-list] [SP date-time], the literal's header already cut off.
 Expected<void> append_tail(Lexer& in, Append& out) {
-    if (in.rest().starts_with(" (")) {
-        in.eat(' ');
+    in.eat_spaces();
+    if (in.peek() == '(') {
         auto flags = parse_flag_list(in, false);
         if (!flags) return fail(flags.error());
         out.flags = std::move(*flags);
     }
-    if (in.rest().starts_with(" \"")) {
-        in.eat(' ');
+    in.eat_spaces();
+    if (in.peek() == '"') {
         auto date = in.string();
         if (!date) return fail(date.error());
         auto parsed = parse_date_time(*date);

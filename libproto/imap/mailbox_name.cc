@@ -171,6 +171,8 @@ std::optional<std::string> mailbox_name_from_wire(std::string_view name) {
 }
 
 bool matches_list_pattern(std::string_view pattern, std::string_view name, char separator) {
+    // Without "**" every other character is literal (see the parser of LIST): a longer pattern cannot match.
+    if (pattern.size() > 2 * name.size() + 2) return false;
     // Positions in the pattern that the name read so far can have reached; wildcards keep their position.
     std::vector<bool> reached(pattern.size() + 1), next(pattern.size() + 1);
     auto close = [&](std::vector<bool>& at) {

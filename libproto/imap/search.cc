@@ -66,9 +66,10 @@ class KeyParser {
             auto next = key(depth);
             if (!next) return next;
             all.children.push_back(std::move(*next));
-            if (in_.at_end() || in_.peek() == ')' || in_.rest() == " ") return all;
+            if (in_.at_end() || in_.peek() == ')') return all;
             auto space = in_.space();
             if (!space) return fail(space.error());
+            if (in_.at_end() || in_.peek() == ')') return all;
         }
     }
 
@@ -161,8 +162,9 @@ class KeyParser {
         if (known.argument == Argument::kNumber || known.argument == Argument::kNonZero) {
             auto space = in_.space();
             if (!space) return fail(space.error());
-            auto number = known.argument == Argument::kNonZero ? in_.nz_number() : in_.number();
+            auto number = in_.number64();   // sizes too: RFC 9051 §9
             if (!number) return fail(number.error());
+            if (known.argument == Argument::kNonZero && *number == 0) return fail(0, "expected a non-zero number");
             out.number = *number;
             return out;
         }

@@ -16,7 +16,7 @@ bool take_number(std::string_view& in, uint32_t& out) {
     }
     if (in.empty() || in[0] < '1' || in[0] > '9') return false;
     auto [end, error] = std::from_chars(in.data(), in.data() + in.size(), out);
-    if (error != std::errc{} || out == SequenceSet::kStar) return false;
+    if (error != std::errc{}) return false;
     in.remove_prefix(static_cast<size_t>(end - in.data()));
     return true;
 }

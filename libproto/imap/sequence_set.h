@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,7 +12,7 @@
 namespace postcot::imap {
 
 struct SequenceSet {
-    static constexpr uint32_t kStar = std::numeric_limits<uint32_t>::max();   // no message number can reach it
+    static constexpr uint32_t kStar = 0;   // "*": no message has this number
 
     struct Range {
         uint32_t first = 0;   // as written: "9:4" has first 9

@@ -29,8 +29,8 @@ constexpr bool is_atom_char(char c) {
     return c > 0x20 && c < 0x7F && c != '(' && c != ')' && c != '{' && c != '%' && c != '*' && c != '"' && c != '\\' &&
            c != ']';
 }
-// ASTRING-CHAR = ATOM-CHAR / resp-specials. 8-bit octets are let through for UTF-8 mailbox names, as Dovecot does.
-constexpr bool is_astring_char(char c) { return is_atom_char(c) || c == ']' || static_cast<unsigned char>(c) >= 0x80; }
+// ASTRING-CHAR = ATOM-CHAR / resp-specials. 8-bit octets stand in strings only.
+constexpr bool is_astring_char(char c) { return is_atom_char(c) || c == ']'; }
 constexpr bool is_list_char(char c) { return is_astring_char(c) || c == '%' || c == '*'; }
 // tag = 1*<any ASTRING-CHAR except "+">
 constexpr bool is_tag_char(char c) { return (is_atom_char(c) || c == ']') && c != '+'; }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "libproto/mime/envelope.h"
 #include "libproto/mime/header.h"
 
@@ -9,7 +11,73 @@ namespace postcot::mime {
 
 namespace {
 
-void append_parameters(std::string& out, const std::vector<std::pair<std::string, std::string>>& raw, bool text) {
+using Parameters = std::vector<std::pair<std::string, std::string>>;
+
+// RFC 2231 §4: characters that are no attribute-char, for a piece that stands among encoded ones.
+void append_percent_encoded(std::string& out, std::string_view text) {
+    for (char c : text) {
+        if (c <= ' ' || c >= 0x7F || std::string_view("*'%()<>@,;:\\\"/[]?=").find(c) != std::string_view::npos)
+            out += fmt::format("%{:02x}", static_cast<unsigned char>(c));
+        else
+            out += c;
+    }
+}
+
+// RFC 2231 §3: "name*0", "name*1*" ... become one "name" or, when a piece is encoded, one "name*", as Dovecot answers: few clients
+// put them together themselves. Pieces with a gap in their numbers stay as they came.
+Parameters joined(const Parameters& raw) {
+    struct Piece {
+        std::string name;   // lower case
+        unsigned long number;
+        bool encoded;
+        const std::pair<std::string, std::string>* from;
+    };
+    Parameters out;
+    std::vector<Piece> pieces;
+    for (const auto& parameter : raw) {
+        const std::string& key = parameter.first;
+        size_t star = key.find('*');
+        std::string_view digits =
+            star == std::string::npos ? std::string_view() : std::string_view(key).substr(star + 1);
+        bool encoded = digits.ends_with('*');
+        if (encoded) digits.remove_suffix(1);
+        if (digits.empty() || digits.size() > 4 || digits.find_first_not_of("0123456789") != std::string_view::npos) {
+            out.push_back(parameter);
+            continue;
+        }
+        std::string name = key.substr(0, star);
+        for (char& c : name)
+            if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+        pieces.push_back({std::move(name), std::stoul(std::string(digits)), encoded, &parameter});
+    }
+    std::stable_sort(pieces.begin(), pieces.end(), [](const Piece& a, const Piece& b) {
+        return a.name != b.name ? a.name < b.name : a.number < b.number;
+    });
+    for (size_t begin = 0, end = 0; begin < pieces.size(); begin = end) {
+        bool whole = true, encoded = false;
+        for (end = begin; end < pieces.size() && pieces[end].name == pieces[begin].name; ++end) {
+            whole = whole && pieces[end].number == end - begin;
+            encoded = encoded || pieces[end].encoded;
+        }
+        if (!whole) {
+            for (size_t i = begin; i < end; ++i) out.push_back(*pieces[i].from);
+            continue;
+        }
+        std::string value;
+        for (size_t i = begin; i < end; ++i) {
+            if (encoded && !pieces[i].encoded)
+                append_percent_encoded(value, pieces[i].from->second);
+            else
+                value += pieces[i].from->second;
+        }
+        const std::string& key = pieces[begin].from->first;
+        out.emplace_back(key.substr(0, key.find('*')) + (encoded ? "*" : ""), std::move(value));
+    }
+    return out;
+}
+
+void append_parameters(std::string& out, const Parameters& as_written, bool text) {
+    Parameters raw = joined(as_written);
     bool charset = false;
     for (const auto& [name, value] : raw)
         if (iequals(name, "charset")) charset = true;

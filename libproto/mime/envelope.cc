@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "libproto/mime/encoded_word.h"
@@ -95,6 +96,12 @@ Envelope envelope_of(const std::vector<Field>& fields) {
     };
     text("Date", e.date, e.has_date);
     text("Subject", e.subject, e.has_subject);
+    // As Dovecot shows it: where it was folded, and elsewhere, white space is one space.
+    auto space = [](char c) { return c == ' ' || c == '\t'; };
+    std::replace(e.subject.begin(), e.subject.end(), '\t', ' ');
+    e.subject.erase(
+        std::unique(e.subject.begin(), e.subject.end(), [&](char a, char b) { return space(a) && space(b); }),
+        e.subject.end());
     text("In-Reply-To", e.in_reply_to, e.has_in_reply_to);
     text("Message-ID", e.message_id, e.has_message_id);
     e.from = addresses("From");

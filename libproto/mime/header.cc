@@ -169,7 +169,8 @@ Parameterised parse_parameterised(std::string_view value) {
             end = name_end;
             continue;
         }
-        std::string name = unfold(value.substr(0, name_end));
+        std::string_view word_of_name = value.substr(0, name_end);
+        std::string name = unfold(word_of_name.substr(0, word_of_name.find('(')));   // "charset (comment) = utf-8"
         value.remove_prefix(name_end + 1);
         skip_cfws(value);
         std::string text;

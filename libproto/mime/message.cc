@@ -68,23 +68,21 @@ class Parser {
         return m.at < floor.at ? floor : m;
     }
 
-    // A boundary delimiter of an enclosing multipart, innermost first.
+    // A boundary delimiter of an enclosing multipart. RFC 2046 §5.1.1: it is enough that the boundary stands at the line's
+    // beginning; of several that do the longest is meant, and of equal ones the innermost.
     int match(std::string_view line, bool& closing) const {
         if (boundaries_.empty() || !line.starts_with("--")) return kEnd;
-        while (!line.empty() &&
-               (line.back() == '\n' || line.back() == '\r' || line.back() == ' ' || line.back() == '\t'))
-            line.remove_suffix(1);
-        line.remove_prefix(std::min<size_t>(2, line.size()));
+        line.remove_prefix(2);
+        int found = kEnd;
+        size_t longest = 0;
         for (size_t i = boundaries_.size(); i-- > 0;) {
             const std::string& boundary = boundaries_[i];
-            if (!line.starts_with(boundary)) continue;
-            std::string_view rest = line.substr(boundary.size());
-            if (rest.empty() || rest == "--") {
-                closing = !rest.empty();
-                return static_cast<int>(i);
-            }
+            if ((found != kEnd && boundary.size() <= longest) || !line.starts_with(boundary)) continue;
+            found = static_cast<int>(i);
+            longest = boundary.size();
         }
-        return kEnd;
+        if (found != kEnd) closing = line.substr(longest).starts_with("--");
+        return found;
     }
 
     // Skips lines up to a boundary line (consumed) or the end.
@@ -133,8 +131,13 @@ class Parser {
         read_header(part, boundary, in_digest);
 
         Stop stop = early;
+        bool room = depth < kMaxDepth && parts_ < kMaxParts;
+        if (!room &&
+            (part.is_multipart() || part.is_message())) {   // not looked into: then it is octets, as Dovecot says
+            part.type = "application";
+            part.subtype = "octet-stream";
+        }
         if (!ended) {
-            bool room = depth < kMaxDepth && parts_ < kMaxParts;
             if (part.is_multipart() && !boundary.empty() && room) {
                 stop = parse_multipart(part, boundary, body, depth);
             } else if (part.is_message() && room && part.encoding != "base64" && part.encoding != "quoted-printable") {
@@ -194,18 +197,21 @@ class Parser {
     size_t parts_ = 0;
 };
 
-const Part* child_number(const Part& part, uint32_t number, bool at_top, bool is_root) {
+// `alone`: has a part that is no multipart been taken for its own part 1 already?
+const Part* child_number(const Part& part, uint32_t number, bool at_top, bool& alone) {
     const Part* holder = &part;
     if (!at_top && part.is_message()) {   // RFC 3501 §6.4.5: a message/rfc822 part's numbers are those of its message
         if (part.children.empty()) return nullptr;
         holder = &part.children[0];
     }
     if (holder->is_multipart()) {
+        alone = false;
         return number >= 1 && number <= holder->children.size() ? &holder->children[number - 1] : nullptr;
     }
-    // A part that is no multipart is its own part 1, however often that is said; a whole message only once (as Dovecot takes it).
-    if (!at_top && is_root && !part.is_message()) return nullptr;
-    return number == 1 ? holder : nullptr;
+    // What is no multipart is its own part 1, once (as Dovecot takes it): of a message that is the standard's rule.
+    bool again = alone && !(!at_top && part.is_message());
+    alone = true;
+    return number == 1 && !again ? holder : nullptr;
 }
 
 bool chosen(const Section& section, std::string_view name) {
@@ -221,9 +227,9 @@ Part parse_message(std::string_view text) { return Parser(text).run(); }
 SectionRanges locate(std::string_view text, const Part& message, const Section& section) {
     SectionRanges out;
     const Part* part = &message;
-    bool at_top = true;
+    bool at_top = true, alone = false;
     for (uint32_t number : section.part) {
-        part = child_number(*part, number, at_top, part == &message);
+        part = child_number(*part, number, at_top, alone);
         if (!part) return out;
         at_top = false;
     }

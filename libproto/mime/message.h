@@ -11,7 +11,7 @@
 
 namespace postcot::mime {
 
-inline constexpr int kMaxDepth = 50;
+inline constexpr int kMaxDepth = 100;   // Dovecot's MESSAGE_PARSER_DEFAULT_MAX_NESTED_MIME_PARTS
 inline constexpr size_t kMaxParts = 10000;
 
 // Offsets are octets into the parsed text (as on disk: LF or CRLF).
@@ -25,7 +25,8 @@ struct Part {
     std::string type = "text", subtype = "plain";   // lower case
     std::string charset;                            // of text parts, lower case
     std::string encoding;                           // lower case; empty: 7bit
-    bool is_message() const { return type == "message" && (subtype == "rfc822" || subtype == "global"); }
+    // RFC 3501 §9 media-message: message/global (RFC 6532) has no envelope before RFC 9051.
+    bool is_message() const { return type == "message" && subtype == "rfc822"; }
     bool is_multipart() const { return type == "multipart"; }
     std::vector<Part> children;   // multipart: its parts; message: one, the message inside
 };

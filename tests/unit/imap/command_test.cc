@@ -54,7 +54,10 @@ TEST_CASE("RFC 3501 9: sequence sets; ranges in any order; * is the largest") {
     CHECK(format_ranges(parse_sequence_set("12:*")->resolve(9)) == "9:12");
     CHECK(parse_sequence_set("*")->resolve(0).empty());
     CHECK(parse_sequence_set("$")->saved);
-    for (const char* wrong : {"", "0", "1,", "1:", ":1", "1:2:3", "a", "4294967295", "-1", "1,,2"})
+    // nz-number goes up to 2^32-1, which is a UID like any other.
+    CHECK(format_ranges(parse_sequence_set("4294967295")->resolve(5)) == "4294967295");
+    CHECK(format_ranges(parse_sequence_set("3:4294967295")->resolve(5)) == "3:4294967295");
+    for (const char* wrong : {"", "0", "1,", "1:", ":1", "1:2:3", "a", "4294967296", "-1", "1,,2"})
         CHECK_FALSE(parse_sequence_set(wrong));
     CHECK(format_set({1, 2, 3, 5, 7, 8}) == "1:3,5,7:8");
 }
@@ -72,8 +75,11 @@ TEST_CASE("RFC 3501 6.4.5: FETCH items, macros, sections and partials") {
     CHECK(parsed<Fetch>("a FETCH 1 BODY[1.MIME]").items[0].section.kind == mime::Section::Kind::kMime);
     CHECK(parsed<Fetch>("a FETCH 1 BODY").items[0].kind == FetchItem::Kind::kBody);
     CHECK(parsed<Fetch>("a UID FETCH 1:* (FLAGS) (CHANGEDSINCE 12345)").changed_since == 12345u);
+    // Spaces too many are forgiven, as Dovecot does.
+    CHECK(parsed<Fetch>("a FETCH  1  ( FLAGS  UID )  ").items.size() == 2);
+    CHECK(parsed<Fetch>("a FETCH 1 BODY[]<5>").items[0].partial->offset == 5);
     all_bad({"a FETCH", "a FETCH 1", "a FETCH 1 ()", "a FETCH 1 (FLAGS", "a FETCH 1 BODY[", "a FETCH 1 BODY[MIME]",
-             "a FETCH 1 BODY[1.]", "a FETCH 1 BODY[0]", "a FETCH 1 BODY[]<0.0>", "a FETCH 1 BODY[]<1>",
+             "a FETCH 1 BODY[1.]", "a FETCH 1 BODY[0]", "a FETCH 1 BODY[]<0.0>", "a FETCH 1 BODY[]<1.",
              "a FETCH 1 (ALL)", "a FETCH 1 NONSENSE", "a FETCH 1 BODY[HEADER.FIELDS ()]",
              "a FETCH 1 BODY[HEADER.FIELDS]", "a FETCH 1 FLAGS x", "a FETCH 1 BODY[TEXT.1]"});
 }
@@ -109,8 +115,8 @@ TEST_CASE("RFC 3501 6.4.6: STORE with and without parentheses, .SILENT, UNCHANGE
     CHECK(store.how == Store::How::kAdd);
     CHECK(parsed<Store>("a UID STORE 1 -FLAGS.SILENT \\Seen \\Flagged").flags.flagged);
     CHECK(parsed<Store>("a STORE 1 (UNCHANGEDSINCE 5) FLAGS ()").unchanged_since == 5u);
-    all_bad({"a STORE 1 FLAGS", "a STORE 1 FLAGZ ()", "a STORE 1 FLAGS (\\Foo)", "a STORE 1 FLAGS (\\Recent)", "a STORE 1 FLAGS (a",
-             "a STORE 1 FLAGS ())"});
+    all_bad({"a STORE 1 FLAGS", "a STORE 1 FLAGZ ()", "a STORE 1 FLAGS (\\Foo)", "a STORE 1 FLAGS (\\Recent)",
+             "a STORE 1 FLAGS (a", "a STORE 1 FLAGS ())"});
 }
 
 TEST_CASE("RFC 5258: LIST with selection and return options") {
@@ -149,6 +155,10 @@ TEST_CASE("RFC 3501 6.3.8: % stops at the separator, * does not") {
     CHECK(matches_list_pattern("a*c", "a/b/c", '/'));
     CHECK_FALSE(matches_list_pattern("a%c", "a/b/c", '/'));
     CHECK_FALSE(matches_list_pattern("a", "ab", '/'));
+    // What a client can make us compare is bounded by the name, not by its pattern.
+    CHECK(parsed<List>("a LIST \"\" \"%%*%a**b%%\"").patterns == std::vector<std::string>{"*a*b%"});
+    CHECK_FALSE(matches_list_pattern(std::string(60000, 'a'), "ab", '/'));
+    CHECK(matches_list_pattern("*a*", "a", '/'));
 }
 
 TEST_CASE("RFC 3501 9: a server's strings are quoted when they can be, else literals") {

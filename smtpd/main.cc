@@ -207,13 +207,15 @@ int worker_count() {
 
 // What a generation of workers was made from. Replaced as a whole on reload.
 struct Generation {
+    int number = 0;
     Configuration configuration;
     std::vector<Endpoint> endpoints;
 };
 
 int worker_main(const Generation& generation, ClientCounters& counters, int index) {
     signal(SIGPIPE, SIG_IGN);
-    Worker worker(generation.configuration, counters, index);
+    // Old workers still count their clients: a new generation counts in slots of its own.
+    Worker worker(generation.configuration, counters, generation.number * worker_count() + index);
     auto opened = worker.open(generation.endpoints);
     if (!opened) log::die(opened.error().text);
 
@@ -263,7 +265,8 @@ int run(int argc, char** argv) {
     if (!endpoints) log::die(endpoints.error().text);
 
     ClientCounters counters;
-    auto generation = std::make_shared<const Generation>(Generation{std::move(*configuration), std::move(*endpoints)});
+    auto generation =
+        std::make_shared<const Generation>(Generation{0, std::move(*configuration), std::move(*endpoints)});
     // The lambda runs in each forked child: it takes the generation that is current at the fork.
     Workers workers("smtpd", worker_count(), [&generation, &counters](int index) {
         const auto mine = generation;
@@ -287,7 +290,8 @@ int run(int argc, char** argv) {
             return;
         }
         notify_reloading();
-        generation = std::make_shared<const Generation>(Generation{std::move(*next), std::move(*listening)});
+        generation = std::make_shared<const Generation>(
+            Generation{generation->number + 1, std::move(*next), std::move(*listening)});
         workers.renew();
         notify_ready();
     });

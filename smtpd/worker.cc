@@ -127,6 +127,7 @@ Task<void> Worker::serve(ServiceRuntime& runtime, Accepted accepted) {
     Session session(*this, runtime, std::move(accepted));
     co_await session.run();
     room_.set();
+    changed_.set();
 }
 
 Task<void> Worker::accept_loop(ServiceRuntime& runtime) {
@@ -151,9 +152,16 @@ Task<void> Worker::accept_loop(ServiceRuntime& runtime) {
 
 Task<void> Worker::main_task() {
     for (auto& runtime : runtimes_) accept_scope_.spawn(accept_loop(*runtime));
-    (void)co_await stopping_.wait();
+    while (!stopping_ && !retired_) {
+        changed_.reset();
+        (void)co_await changed_.wait();
+    }
     accept_scope_.cancel();
     co_await accept_scope_.join();
+    while (!stopping_ && sessions_.size() > 0) {
+        changed_.reset();
+        (void)co_await changed_.wait(Millis(1000));   // the last one leaves its scope after it has set the event
+    }
     drain_.cancel();
     // Sessions in the middle of a message may finish it; then they are cut.
     for (Millis waited{0}; sessions_.size() > 0 && waited < kDrainTime; waited += Millis(50))
@@ -168,8 +176,15 @@ Task<void> Worker::main_task() {
 int Worker::run() {
     counters_.start_worker(index_);
     auto& loop = Loop::current();
-    loop.on_signal(SIGTERM, [this] { stopping_.set(); });
-    loop.on_signal(SIGINT, [this] { stopping_.set(); });
+    for (int signum : {SIGTERM, SIGINT})
+        loop.on_signal(signum, [this] {
+            stopping_ = true;
+            changed_.set();
+        });
+    loop.on_signal(SIGHUP, [this] {
+        retired_ = true;
+        changed_.set();
+    });
     loop.run_until_complete(main_task());
     return 0;
 }

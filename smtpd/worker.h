@@ -35,7 +35,8 @@ class Worker {
 
     // Opens tables, certificates and restrictions while still privileged.
     Expected<void> open(const std::vector<Endpoint>& endpoints);
-    // Accepts until SIGTERM, then lets sessions come to an end.
+    // Accepts until SIGHUP (a new generation has taken over: sessions go on to their own end, as Postfix's do on reload) or SIGTERM (they
+    // end after the message they are in).
     int run();
 
     // Stand-alone: serves one connection, and mail goes where `submitter` says.
@@ -61,8 +62,10 @@ class Worker {
     Scope auth_scope_;
     Scope accept_scope_;
     Scope sessions_;
-    Event stopping_;
-    Event room_;   // set while fewer than the most sessions are open
+    bool stopping_ = false;   // by SIGTERM
+    bool retired_ = false;    // by SIGHUP
+    Event changed_;           // retired_, stopping_ or a session ended
+    Event room_;              // set while fewer than the most sessions are open
     std::unique_ptr<ipc::QueueClient> queue_;
     ipc::Submitter* submitter_ = nullptr;   // queue_, or serve_one()'s
     std::vector<std::pair<std::string, std::unique_ptr<ipc::AuthClient>>> auth_;

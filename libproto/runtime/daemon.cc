@@ -218,7 +218,7 @@ void Workers::signal_all(int signum) {
 void Workers::renew() {
     impl_->restarts.clear();
     for (auto& worker : impl_->workers) worker->retired = true;
-    signal_all(SIGTERM);
+    signal_all(SIGHUP);
     std::erase_if(impl_->workers, [](const auto& worker) { return worker->pid < 0 && !worker->watched; });
     impl_->start_generation();
 }

@@ -34,7 +34,7 @@ class Workers {
     ~Workers();   // SIGTERM to all; waits
     void start();
     void signal_all(int signum);
-    // Asks the old generation to finish (SIGTERM: it stops accepting and ends with its last session) and starts a new one: reload.
+    // Reload: starts a new generation. The old one gets SIGHUP: it stops accepting and ends with its last session.
     void renew();
 
   private:

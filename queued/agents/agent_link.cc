@@ -16,6 +16,7 @@ void AgentLink::attach(ipc::Channel channel) {
     }
     channel_ = std::make_shared<ipc::Channel>(std::move(channel));
     ready_ = false;
+    stop_at_hello_ = false;
     outstanding_ = 0;
     scope_.spawn(read(channel_));
 }
@@ -27,6 +28,7 @@ void AgentLink::send(const ipc::Deliver& job, std::vector<UniqueFd> fds) {
 
 void AgentLink::stop() {
     if (channel_ && ready_) channel_->post(ipc::Channel::pack(ipc::AgentStop{}));
+    stop_at_hello_ = !ready_;
     ready_ = false;   // the next agent gets what waits
 }
 
@@ -42,7 +44,10 @@ Task<void> AgentLink::read(std::shared_ptr<ipc::Channel> channel) {
             if (!hello) break;
             max_jobs_ = hello->max_jobs > 0 ? hello->max_jobs : 1;
             ready_ = true;
-            events_.ready();
+            if (stop_at_hello_)
+                stop();
+            else
+                events_.ready();
             continue;
         }
         if (frame->type == ipc::AgentStop::kType) break;   // it has answered all that it began

@@ -36,6 +36,7 @@ class AgentLink {
     Events events_;
     std::shared_ptr<ipc::Channel> channel_;   // shared with the task that reads it
     bool ready_ = false;
+    bool stop_at_hello_ = false;   // stop() came before the agent had said hello: it has read the old configuration
     size_t outstanding_ = 0;
     size_t max_jobs_ = 0;
 };

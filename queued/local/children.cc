@@ -127,6 +127,7 @@ Task<void> Children::serve(std::shared_ptr<Child> child) {
         jobs_.erase(entry);
         answer(std::move(*delivered));
         if (!waiting_.empty()) start_waiting();
+        if (stopping_ && child->jobs.empty()) break;
     }
     // Nobody gives it new jobs from here on; closing its socket ends it.
     if (auto found = children_.find(child->rights); found != children_.end() && found->second == child)
@@ -191,7 +192,9 @@ void Children::refuse(uint64_t number, const char* reason) {
 }
 
 void Children::stop() {
-    for (auto& [rights, child] : children_) ::shutdown(child->channel->fd(), SHUT_WR);
+    stopping_ = true;
+    for (auto& [rights, child] : children_)
+        if (child->jobs.empty()) ::shutdown(child->channel->fd(), SHUT_WR);
 }
 
 }   // namespace postcot::queued

@@ -37,7 +37,8 @@ class Children {
     // `job`'s own number is replaced and restored.
     void give(ChildRights rights, ipc::Deliver job, UniqueFd fd, Answer answer);
     size_t unanswered() const { return jobs_.size(); }
-    // Lets every child finish: they end when their socket closes.
+    // Lets every child end when it has answered all its jobs: those that it has and those that are still to come to it (redispatched, or given
+    // again after the death of another).
     void stop();
 
   private:
@@ -60,6 +61,7 @@ class Children {
     std::vector<uint64_t> waiting_;   // for a child to become free
     std::map<ChildRights, std::shared_ptr<Child>> children_;
     size_t processes_ = 0;
+    bool stopping_ = false;
 };
 
 }   // namespace postcot::queued

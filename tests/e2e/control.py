@@ -1,7 +1,10 @@
 """postcot, postfix, dovecot and doveadm as an administrator uses them; a broken file keeps the old configuration."""
 import imaplib
+import itertools
 import os
+import poplib
 import signal
+import smtplib
 import threading
 
 from harness import BIN, Postcot, kill, main, run, wait_until
@@ -71,33 +74,65 @@ def test_a_broken_file_is_named_and_the_old_configuration_stays():
             (server.etc / path).write_text(good)
 
 
+def while_reloading(server, daemons, jobs, turns):
+    """Runs the jobs over and over, each in a thread of its own, while the daemons reload again and again. What failed, with the errors in the log."""
+    failed, done, runs = [], threading.Event(), itertools.count()
+
+    def repeat(job):
+        while not done.is_set():
+            try:
+                job()
+            except (OSError, imaplib.IMAP4.error, poplib.error_proto, smtplib.SMTPException) as error:
+                failed.append((job.__name__, error))
+            next(runs)
+
+    threads = [threading.Thread(target=repeat, args=(job,)) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for turn in range(turns):
+        for daemon in daemons:
+            os.kill(server.processes(daemon)[0], signal.SIGHUP)
+        reached = next(runs) + 5 * len(jobs)
+        wait_until(lambda: next(runs) >= reached, "more sessions")
+    done.set()
+    for thread in threads:
+        thread.join()
+    return failed and (failed, [line for line in server.log().splitlines() if "rror" in line])
+
+
 def test_logins_go_on_while_authd_reloads():
     """Fronts and parents move to the new server one after the other: nobody who logs in meanwhile is turned away."""
     with Postcot() as server:
-        authd = server.processes("authd")[0]
-        failed, done = [], threading.Event()
-
-        def log_in_once():
-            try:
-                server.imap_client().logout()
-            except (OSError, imaplib.IMAP4.error) as error:
-                failed.append(error)
 
         def log_in():
-            while not done.is_set():
-                log_in_once()
+            server.imap_client().logout()
 
-        clients = [threading.Thread(target=log_in) for _ in range(4)]
-        for client in clients:
-            client.start()
-        for turn in range(10):
-            os.kill(authd, signal.SIGHUP)
-            wait_until(lambda: server.log().count("SIGHUP received - reloading") > turn, "the reload")
-            log_in_once()
-        done.set()
-        for client in clients:
-            client.join()
-        assert not failed, (failed, [line for line in server.log().splitlines() if 'Error' in line])
+        failed = while_reloading(server, ["authd"], [log_in] * 4, turns=10)
+        assert not failed, failed
+
+
+def test_a_reload_of_everything_disturbs_no_session():
+    with Postcot() as server:
+        sent = []
+
+        def read():
+            client = server.imap_client()
+            client.select()
+            client.noop()
+            client.logout()
+
+        def fetch():
+            server.pop3_client().quit()
+
+        def send():
+            client = server.smtp_client()
+            client.sendmail("user01@example.com", ["user02@example.com"], b"Subject: x\r\n\r\nx\r\n")
+            sent.append(1)
+            client.quit()
+
+        failed = while_reloading(server, ["authd", "imapd", "pop3d", "smtpd", "queued"], [read, fetch, send, send], turns=6)
+        assert not failed, failed
+        assert len(server.wait_for_mail("user02", len(sent))) == len(sent)
 
 
 def test_doveadm_and_dovecot_commands():
@@ -127,5 +162,5 @@ def test_postfix_commands():
 
 
 main(test_start_status_reload_stop, test_what_dies_is_started_again, test_a_broken_file_is_named_and_the_old_configuration_stays,
-     test_logins_go_on_while_authd_reloads,
+     test_logins_go_on_while_authd_reloads, test_a_reload_of_everything_disturbs_no_session,
      test_doveadm_and_dovecot_commands, test_postfix_commands)

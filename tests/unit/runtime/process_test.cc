@@ -150,6 +150,7 @@ TEST_CASE("workers that die are started again, and all end with their owner") {
         auto serve = [fd = out.get()](int index) {
             Event stop;
             Loop::current().on_signal(SIGTERM, [&] { stop.set(); });
+            Loop::current().on_signal(SIGHUP, [&] { stop.set(); });
             std::string line = std::to_string(index) + " " + std::to_string(getpid()) + "\n";
             if (write(fd, line.data(), line.size()) < 0) return 1;
             return Loop::current().run_until_complete(stop.wait()) ? 0 : 1;

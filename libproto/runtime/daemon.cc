@@ -67,8 +67,14 @@ void notify_status(const std::string& status) { ::sd_notify(0, ("STATUS=" + stat
 Expected<pid_t> fork_child(std::function<int()> body) {
     std::fflush(nullptr);
     pid_t parent = ::getpid();
+    // A signal for the child must not run the handler that it inherits, which tells the parent: it waits until reset_after_fork().
+    sigset_t all, before;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
     pid_t pid = ::fork();
-    if (pid < 0) return fail_errno(errno, "fork");
+    int error = errno;
+    if (pid != 0) sigprocmask(SIG_SETMASK, &before, nullptr);
+    if (pid < 0) return fail_errno(error, "fork");
     if (pid > 0) return pid;
 
     detail::reset_after_fork();

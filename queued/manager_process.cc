@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 
 #include "libproto/ipc/channel.h"
 #include "libproto/runtime/log.h"
@@ -18,6 +19,7 @@
 #include "queued/intake/intake_server.h"
 #include "queued/intake/pickup.h"
 #include "queued/manager/manager.h"
+#include "queued/postfix_queue/import.h"
 #include "queued/store/store.h"
 
 namespace postcot::queued {
@@ -37,7 +39,7 @@ struct Folder {
 constexpr Folder kFolders[] = {
     {"", 0755, false, false},        {"/private", 0700, true, false}, {"/public", 0710, true, true},
     {"/maildrop", 0730, true, true}, {"/journal", 0700, true, false}, {"/large", 0700, true, false},
-    {"/index", 0700, true, false},
+    {"/index", 0700, true, false},   {"/corrupt", 0700, true, false},
 };
 
 Expected<void> prepare_folders(const std::string& queue_directory, const Account* owner, const Account* postdrop) {
@@ -130,7 +132,17 @@ Task<int> serve(const std::string& config_root, UniqueFd parent_fd, Sockets sock
     IntakeServer intake(manager, scope, std::move(sockets.intake));
     Pickup pickup(manager, scope, std::move(sockets.pickup));
     ControlServer control(manager, pickup, scope, std::move(sockets.control));
+    PostfixImport::Hooks hooks;
+    hooks.reserve = [&](const std::string& id) { return manager.reserve(id); };
+    hooks.unreserve = [&](const std::string& id) { manager.unreserve(id); };
+    hooks.fresh_id = [&] { return manager.new_queue_id(); };
+    hooks.adopted = [&](const StoredMessage& message) { manager.adopted(message); };
+    hooks.ready = [&](StoredMessage message) { manager.ready(std::move(message)); };
+    hooks.now = [] { return static_cast<int64_t>(time(nullptr)); };
+    PostfixImport import(store, manager.settings().queue_directory, manager.settings().syslog_name + "/qmgr", hooks);
+    import.recover();
     manager.start();
+    scope.spawn(import.run());
     agents.spawn(take_agents(parent, manager, stop, wake));
     scope.spawn(intake.run());
     scope.spawn(control.run());

@@ -21,7 +21,9 @@ bool ascii(std::string_view text) {
 
 Composer::Composer(Message message) : message_(std::move(message)) {
     auto add = [this](char what, const std::string& data) { append_record(head_, what, data); };
-    auto attribute = [&](const std::string& name, const std::string& value) { add(type::kAttribute, name + "=" + value); };
+    auto attribute = [&](const std::string& name, const std::string& value) {
+        add(type::kAttribute, name + "=" + value);
+    };
     const Message& m = message_;
     for (const auto& to : m.recipients) notify_ |= to.notify;
     head_ = sizes();
@@ -87,11 +89,12 @@ std::string Composer::end() {
 std::string Composer::sizes() const {
     // Size of the content records, their offset, recipients, which NOTIFY values occur, size again, what SMTPUTF8 was asked for.
     int utf8 = 0;
-    if (message_.smtputf8) utf8 = kUtf8Requested | (header_utf8_ ? kUtf8Header : 0) | (ascii(message_.sender) ? 0 : kUtf8Sender);
+    if (message_.smtputf8)
+        utf8 = kUtf8Requested | (header_utf8_ ? kUtf8Header : 0) | (ascii(message_.sender) ? 0 : kUtf8Sender);
     std::string out;
     append_record(out, type::kSize,
-                  fmt::format("{:15} {:15} {:15} {:15} {:15} {:15}", content_size_, head_.size(), message_.recipients.size(), notify_ << 1, content_size_,
-                              utf8));
+                  fmt::format("{:15} {:15} {:15} {:15} {:15} {:15}", content_size_, head_.size(),
+                              message_.recipients.size(), notify_ << 1, content_size_, utf8));
     return out;
 }
 

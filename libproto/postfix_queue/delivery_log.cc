@@ -15,7 +15,8 @@ uint64_t number(std::string_view text) {
 
 std::string printable(std::string_view text) {
     std::string out(text);
-    std::replace_if(out.begin(), out.end(), [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 127; }, '?');
+    std::replace_if(
+        out.begin(), out.end(), [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 127; }, '?');
     return out;
 }
 
@@ -38,7 +39,9 @@ void take(DeliveryLogEntry& entry, Parts& parts, std::string_view name, std::str
     if (name == "mta_mname") parts.mta_name = std::move(value);
 }
 
-std::string joined(const std::string& type, const std::string& text) { return text.empty() ? std::string() : (type.empty() ? "x-unknown" : type) + "; " + text; }
+std::string joined(const std::string& type, const std::string& text) {
+    return text.empty() ? std::string() : (type.empty() ? "x-unknown" : type) + "; " + text;
+}
 
 void put(std::string& out, std::string_view name, std::string_view value) {
     if (value.empty()) return;

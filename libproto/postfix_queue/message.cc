@@ -57,7 +57,8 @@ class Reader {
         for (;;) {
             if (auto read = records_.next(record_); !read) return read;
             if (record_.type == type::kExtracted) return {};
-            if (record_.type != type::kLine && record_.type != type::kLong) return damaged("unexpected record in the content");
+            if (record_.type != type::kLine && record_.type != type::kLong)
+                return damaged("unexpected record in the content");
             if (record_.type == type::kLine) record_.data += '\n';
             if (auto taken = content_(record_.data); !taken) return taken;
         }
@@ -65,7 +66,8 @@ class Reader {
 
     Expected<void> envelope() {
         using namespace std::string_view_literals;
-        if (record_.data.find_first_of("\0\r\n"sv) != std::string::npos) return damaged("control character in the envelope");
+        if (record_.data.find_first_of("\0\r\n"sv) != std::string::npos)
+            return damaged("control character in the envelope");
         switch (record_.type) {
             case type::kSize: {
                 // Content size, its offset, recipients, flags of qmgr(8), content length; since 3.0 what SMTPUTF8 was asked for.
@@ -81,7 +83,8 @@ class Reader {
                 int64_t micro = 0;
                 if (has_time_) return {};   // the first counts
                 if (!number(text, message_.arrival_seconds)) return damaged("malformed time record");
-                if (number(text, micro) && micro >= 0 && micro < 1000000) message_.arrival_microseconds = static_cast<uint32_t>(micro);
+                if (number(text, micro) && micro >= 0 && micro < 1000000)
+                    message_.arrival_microseconds = static_cast<uint32_t>(micro);
                 has_time_ = true;
                 return {};
             }
@@ -202,13 +205,15 @@ const std::string& Message::attribute(const std::string& name) const {
 
 unsigned Message::trace_flags() const { return static_cast<unsigned>(whole_number(attribute("trace_flags"), 0)); }
 
-Expected<Message> read_message(Source& source, const std::function<Expected<void>(std::string_view)>& content, const Limits& limits) {
+Expected<Message> read_message(Source& source, const std::function<Expected<void>(std::string_view)>& content,
+                               const Limits& limits) {
     return Reader(source, content, limits).run();
 }
 
 bool looks_like_message(std::string_view start) {
     // cleanup(8) begins with the sizes, postdrop(1) with the time.
-    return start.size() >= 2 && ((start[0] == type::kSize && start[1] >= 0x2F) || (start[0] == type::kTime && start[1] > 0));
+    return start.size() >= 2 &&
+           ((start[0] == type::kSize && start[1] >= 0x2F) || (start[0] == type::kTime && start[1] > 0));
 }
 
 }   // namespace postcot::postfix_queue

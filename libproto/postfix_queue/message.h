@@ -33,7 +33,7 @@ struct Message {
     std::string redirect;   // REDIRECT action: goes here instead of to its recipients
     std::string verp;
     std::string envid;
-    uint8_t ret = 0;      // 1 full, 2 headers
+    uint8_t ret = 0;   // 1 full, 2 headers
     bool smtputf8 = false;
     bool warned = false;        // the delay warning was sent
     int64_t warn_seconds = 0;   // when it is due; 0: none
@@ -53,7 +53,8 @@ struct Limits {
 };
 
 // Gives the content to `content` piece by piece, with LF line ends. EPROTO: the file is damaged; what `content` fails with is passed on.
-Expected<Message> read_message(Source& source, const std::function<Expected<void>(std::string_view)>& content, const Limits& limits = {});
+Expected<Message> read_message(Source& source, const std::function<Expected<void>(std::string_view)>& content,
+                               const Limits& limits = {});
 
 // Does a file begin as one of Postfix's?
 bool looks_like_message(std::string_view start);

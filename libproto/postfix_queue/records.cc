@@ -23,7 +23,10 @@ Expected<size_t> MemorySource::read_at(char* buffer, size_t length, uint64_t off
 }
 
 Expected<char> RecordReader::octet() {
-    if (left_ == 0) return fail(EPROTO, "queue file goes in circles or ends without an end record");
+    if (left_ == 0) {
+        return fail(EPROTO,
+                    at_ >= source_.size() ? "queue file ends without an end record" : "queue file goes in circles");
+    }
     if (at_ < buffer_at_ || at_ >= buffer_at_ + buffer_.size()) {
         buffer_.resize(kBuffer);
         auto n = source_.read_at(buffer_.data(), buffer_.size(), at_);
@@ -46,7 +49,8 @@ Expected<void> RecordReader::bytes(std::string& out, size_t length) {
         if (!first) return fail(first.error());
         out += *first;
         const size_t from = static_cast<size_t>(at_ - buffer_at_);
-        const size_t more = std::min({length - out.size(), buffer_.size() - from, static_cast<size_t>(std::min<uint64_t>(left_, kMaxData))});
+        const size_t more = std::min(
+            {length - out.size(), buffer_.size() - from, static_cast<size_t>(std::min<uint64_t>(left_, kMaxData))});
         out.append(buffer_, from, more);
         at_ += more;
         left_ -= more;
@@ -77,8 +81,10 @@ Expected<void> RecordReader::next(Record& out) {
         uint64_t target = 0;
         const char* end = out.data.data() + out.data.size();
         auto parsed = std::from_chars(out.data.data() + begin, end, target);
-        if (parsed.ec != std::errc() || parsed.ptr != end) return fail(EPROTO, "malformed pointer record" + at_offset(out.offset));
-        if (target >= source_.size()) return fail(EPROTO, "pointer record leads out of the file" + at_offset(out.offset));
+        if (parsed.ec != std::errc() || parsed.ptr != end)
+            return fail(EPROTO, "malformed pointer record" + at_offset(out.offset));
+        if (target >= source_.size())
+            return fail(EPROTO, "pointer record leads out of the file" + at_offset(out.offset));
         if (target != 0) at_ = target;
     }
 }

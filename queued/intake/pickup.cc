@@ -12,6 +12,7 @@
 #include "libproto/ipc/maildrop.h"
 #include "libproto/runtime/log.h"
 #include "libproto/smtp/path.h"
+#include "queued/postfix_queue/convert.h"
 
 namespace postcot::queued {
 
@@ -102,34 +103,22 @@ void Pickup::take(const std::string& name) {
         log::warning_as(ident, "maildrop/{}: {}", name, start.error().text);
         return;
     }
-    auto parsed = ipc::parse_maildrop(*start);
-    if (!parsed && parsed.error().code == EAGAIN && start->size() == kFirstRead) {
-        start = read_from(fd.get(), 0, ipc::kMaxMaildropHead + kFirstRead);
-        if (start) parsed = ipc::parse_maildrop(*start);
-    }
-    if (!parsed) {
-        log::warning_as(ident, "maildrop/{}: {}: removed", name, parsed.error().text);
-        ::unlink(path.c_str());
-        return;
-    }
-    ipc::MaildropHead& head = parsed->head;
-    const uint64_t size = static_cast<uint64_t>(st.st_size) - parsed->text_at;
     Submission submission;
     auto& input = submission.input;
     input.queue_id = manager_.new_queue_id();
-    input.extract_recipients = head.extract_recipients;
-    input.full_name = head.full_name;
+    const auto size = static_cast<uint64_t>(st.st_size);
+    auto read = postfix_queue::looks_like_message(*start) ? read_postfix(fd.get(), size, submission)
+                                                          : read_ours(fd.get(), size, std::move(*start), submission);
+    if (!read) {
+        if (submission.is_large()) manager_.store().abort_large(input.queue_id);
+        const bool useless = read.error().code == EPROTO || read.error().code == EAGAIN;
+        log::warning_as(ident, "maildrop/{}: {}: {}", name, read.error().text, useless ? "removed" : "tried again later");
+        if (useless) ::unlink(path.c_str());
+        return;
+    }
     auto& envelope = input.envelope;
-    envelope.sender = head.sender;
-    envelope.envid = head.envid;
-    envelope.ret = head.ret;
-    envelope.body = head.body;
-    envelope.smtputf8 = head.smtputf8;
-    envelope.verp = head.verp;
-    envelope.verify = head.verify;
-    if (!head.verify) envelope.filter = manager_.settings().content_filter;
+    if (!envelope.verify) envelope.filter = manager_.settings().content_filter;
     envelope.local_submission = true;
-    envelope.recipients = std::move(head.recipients);
     envelope.arrival_seconds = st.st_mtim.tv_sec;
     envelope.arrival_microseconds = static_cast<uint32_t>(st.st_mtim.tv_nsec / 1000);
     envelope.log_ident = mark;
@@ -139,31 +128,6 @@ void Pickup::take(const std::string& name) {
     input.received = "Received: by " + manager_.settings().hostname + " (" + manager_.settings().mail_name + ", from userid " +
                      std::to_string(st.st_uid) + ")\n\tid " + input.queue_id + "; " + mail_date(static_cast<int64_t>(time(nullptr)));
     log::info_as(ident, "{}: uid={} from=<{}>", input.queue_id, st.st_uid, smtp::to_external(envelope.sender));
-
-    if (size > ipc::kInlineContent) {
-        auto file = manager_.store().create_large(input.queue_id);
-        Expected<void> copied;
-        if (!file) copied = fail(file.error());
-        for (uint64_t at = parsed->text_at; copied;) {
-            auto piece = read_from(fd.get(), at, 1 << 20);
-            if (!piece) {
-                copied = fail(piece.error());
-            } else if (piece->empty()) {
-                break;
-            } else {
-                at += piece->size();
-                copied = (*file)->append(*piece);
-            }
-        }
-        if (!copied) {
-            log::warning_as(ident, "{}: {}: tried again later", input.queue_id, copied.error().text);
-            manager_.store().abort_large(input.queue_id);
-            return;
-        }
-        submission.large = std::move(*file);
-    } else {
-        submission.text = start->substr(parsed->text_at);
-    }
     under_way_.insert(name);
     std::string id = input.queue_id;
     manager_.accept(std::move(submission), [this, name, path, id, ident](Expected<std::string> result) {
@@ -179,6 +143,86 @@ void Pickup::take(const std::string& name) {
         }
         wake();
     });
+}
+
+Expected<void> Pickup::read_ours(int fd, uint64_t size, std::string start, Submission& submission) {
+    auto parsed = ipc::parse_maildrop(start);
+    if (!parsed && parsed.error().code == EAGAIN && start.size() == kFirstRead) {
+        auto more = read_from(fd, 0, ipc::kMaxMaildropHead + kFirstRead);
+        if (!more) return fail(more.error());
+        start = std::move(*more);
+        parsed = ipc::parse_maildrop(start);
+    }
+    if (!parsed) return fail(parsed.error());
+    ipc::MaildropHead& head = parsed->head;
+    auto& input = submission.input;
+    input.extract_recipients = head.extract_recipients;
+    input.full_name = head.full_name;
+    auto& envelope = input.envelope;
+    envelope.sender = head.sender;
+    envelope.envid = head.envid;
+    envelope.ret = head.ret;
+    envelope.body = head.body;
+    envelope.smtputf8 = head.smtputf8;
+    envelope.verp = head.verp;
+    envelope.verify = head.verify;
+    envelope.recipients = std::move(head.recipients);
+    if (size - parsed->text_at <= ipc::kInlineContent) {
+        submission.text = start.substr(parsed->text_at);
+        return {};
+    }
+    auto file = manager_.store().create_large(input.queue_id);
+    if (!file) return fail(file.error());
+    submission.large = std::move(*file);
+    for (uint64_t at = parsed->text_at;;) {
+        auto piece = read_from(fd, at, 1 << 20);
+        if (!piece) return fail(piece.error());
+        if (piece->empty()) return {};
+        at += piece->size();
+        if (auto copied = submission.large->append(*piece); !copied) return copied;
+    }
+}
+
+Expected<void> Pickup::read_postfix(int fd, uint64_t size, Submission& submission) {
+    auto& input = submission.input;
+    if (size > ipc::kInlineContent) {
+        auto file = manager_.store().create_large(input.queue_id);
+        if (!file) return fail(file.error());
+        submission.large = std::move(*file);
+    }
+    CallSource source(size, [fd](char* buffer, size_t length, uint64_t offset) -> Expected<size_t> {
+        auto read = read_from(fd, offset, length);
+        if (!read) return fail(read.error());
+        std::copy(read->begin(), read->end(), buffer);
+        return read->size();
+    });
+    std::string held;
+    auto message = postfix_queue::read_message(source, [&](std::string_view piece) -> Expected<void> {
+        held += piece;
+        if (!submission.large || held.size() < 256 * 1024) return {};
+        auto written = submission.large->append(held);
+        held.clear();
+        return written;
+    });
+    if (!message) return fail(message.error());
+    if (submission.large) {
+        if (auto written = submission.large->append(held); !written) return written;
+    } else {
+        submission.text = std::move(held);
+    }
+    envelope_facts(*message, input.envelope);
+    input.full_name = message->full_name;
+    input.envelope.filter.clear();   // ours is content_filter's, as after Postfix's postsuper -r
+    for (const auto& given : message->recipients) {
+        if (given.done) continue;
+        Recipient recipient;
+        recipient.address = given.address;
+        recipient.original = given.original == given.address ? std::string() : given.original;
+        recipient.orcpt = given.orcpt;
+        recipient.notify = given.notify;
+        input.envelope.recipients.push_back(std::move(recipient));
+    }
+    return {};
 }
 
 }   // namespace postcot::queued

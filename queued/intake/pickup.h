@@ -1,4 +1,4 @@
-// pickup(8): takes mail that postdrop left in $queue_directory/maildrop. What lies there was written by whoever may run sendmail: it is bounded and
+// pickup(8): takes mail that postdrop, ours or Postfix's, left in $queue_directory/maildrop. What lies there was written by whoever may run sendmail: it is bounded and
 // checked before anything is believed.
 #pragma once
 
@@ -22,6 +22,9 @@ class Pickup {
   private:
     void scan();
     void take(const std::string& name);
+    // Both fill in what the file says, and give the reason why it is of no use.
+    Expected<void> read_ours(int fd, uint64_t size, std::string start, Submission& submission);
+    Expected<void> read_postfix(int fd, uint64_t size, Submission& submission);
 
     QueueManager& manager_;
     Listener listener_;

@@ -154,8 +154,9 @@ void QueueManager::tick() {
 
 void QueueManager::checkpoint() {
     std::vector<const StoredMessage*> all;
-    all.reserve(active_.size());
+    all.reserve(active_.size() + adopted_.size());
     for (const auto& [id, message] : active_) all.push_back(&message->stored);
+    for (const auto& [id, message] : adopted_) all.push_back(&message);
     checkpoint_overdue_ = 0;
     if (store_.commits().gave_up()) {
         log::warning("queue journal: what became of the last deliveries could not be written: some of them may be repeated");

@@ -114,6 +114,20 @@ Expected<Store::Extra> QueueManager::prepare(Submission& submission) {
     return out;
 }
 
+bool QueueManager::reserve(const std::string& id) {
+    if (active_.count(id) || arriving_.count(id) || store_.exists(id)) return false;
+    arriving_[id] = true;
+    return true;
+}
+
+void QueueManager::ready(StoredMessage message) {
+    adopted_.erase(message.id);
+    arriving_.erase(message.id);
+    if (!message.hold) more_due_ = true;
+    store_.put_back(message);
+    work();
+}
+
 void QueueManager::accept(Submission submission, Accepted done) {
     const std::string id = submission.input.queue_id;
     auto refuse = [&](Error error) {

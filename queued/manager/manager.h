@@ -55,6 +55,11 @@ class QueueManager {
     void accept(Submission submission, Accepted done);
     std::string new_queue_id();
     Expected<void> check_space(uint64_t size);   // RFC 1870's size, or 0
+    // Messages that Postfix queued (PostfixImport): they come past cleanup, and between adopted() and ready() are kept but not delivered.
+    bool reserve(const std::string& id);   // false: in use
+    void unreserve(const std::string& id) { arriving_.erase(id); }
+    void adopted(const StoredMessage& message) { adopted_[message.id] = message; }
+    void ready(StoredMessage message);
 
     // --- control
     struct Listed {
@@ -137,6 +142,7 @@ class QueueManager {
     std::unordered_map<std::string, std::unique_ptr<ActiveMessage>> active_;
     size_t active_recipients_ = 0;
     std::unordered_map<std::string, bool> arriving_;   // ids given to the journal, not yet acknowledged
+    std::unordered_map<std::string, StoredMessage> adopted_;
     std::unordered_map<uint64_t, Job> jobs_;
     uint64_t last_job_ = 0;
     bool more_due_ = true;            // the index holds messages that wait only for room

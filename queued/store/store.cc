@@ -22,6 +22,14 @@ StoredMessage text_place(const StoredMessage& message) {
     return out;
 }
 
+// What Pickup and PostfixImport leave in log_ident.
+bool names_source(const std::string& mark) {
+    for (const char* folder : {"maildrop/", "incoming/", "active/", "deferred/", "hold/"}) {
+        if (mark.rfind(folder, 0) == 0) return true;
+    }
+    return false;
+}
+
 // Where a message's text lies once its record is at `record`.
 Position text_position(Position record, uint64_t text_offset) {
     return Position{record.segment, record.offset + text_offset};
@@ -67,7 +75,7 @@ Expected<void> Store::open() {
         count(message, 1);
         // Only what was accepted lately: its file would have been unlinked the moment after.
         const auto& mark = message.envelope.log_ident;
-        if (mark.rfind("maildrop/", 0) == 0 && files_.exists(options_.directory + "/" + mark)) picked_up_.insert(mark);
+        if (names_source(mark) && files_.exists(options_.directory + "/" + mark)) picked_up_[mark] = message.id;
     });
     return drop_orphans();
 }

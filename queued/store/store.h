@@ -84,8 +84,11 @@ class Store {
     // Shares the text of another message (forwards): a hard link under the new id.
     Expected<void> link_large(const std::string& from, const std::string& to);
 
-    // A maildrop file that an earlier process accepted and did not live to unlink (Envelope::log_ident says which).
+    // Files below queue_directory that an earlier process took messages from and did not live to unlink (Envelope::log_ident says which),
+    // with the messages' ids.
+    const std::unordered_map<std::string, std::string>& picked_up() const { return picked_up_; }
     bool was_picked_up(const std::string& mark) const { return picked_up_.count(mark) != 0; }
+    void forget_picked_up(const std::string& mark) { picked_up_.erase(mark); }
 
     // Queue-id numbers.
     uint64_t take_numbers(uint32_t count);
@@ -131,7 +134,7 @@ class Store {
     };
     std::unordered_map<std::string, PutBack> put_back_;
     std::unordered_map<std::string, uint64_t> erased_;
-    std::unordered_set<std::string> picked_up_;
+    std::unordered_map<std::string, std::string> picked_up_;
     std::unordered_set<std::string> opening_;   // large files that no accepted message owns yet
     uint64_t next_number_ = 0x1000;
     uint64_t high_water_ = 0x1000;

@@ -40,8 +40,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         written.replace(0, composer.sizes().size(), composer.sizes());
         std::string same;
         auto again = read(written, same);
-        if (!again || same != text || again->sender != message->sender || again->recipients.size() != message->recipients.size() ||
-            again->envid != message->envid || again->attributes != message->attributes) {
+        if (!again || same != text || again->sender != message->sender ||
+            again->recipients.size() != message->recipients.size() || again->envid != message->envid ||
+            again->attributes != message->attributes) {
             std::abort();
         }
         for (size_t i = 0; i < again->recipients.size(); ++i) {

@@ -45,7 +45,14 @@ const std::string kEnvelope = record('T', "1795519816 66565") + record('S', "z@x
 
 TEST_CASE("a file of Postfix's postdrop(1): VERP, two recipients, -bv's trace flags") {
     // As sendmail -XV of Postfix 3.7 leaves it in the maildrop.
-    const std::string bytes("T\x10" "1795519816 66565A\x15" "rewrite_context=localF\x04" "rootS\x08" "z@x.testV\x02+=A\x0ftrace_flags=512R\x0br1@far.testR\x0b" "r2@far.testM\0N\x0dSubject: verpN\0N\1xX\0E\0", 141);
+    const std::string bytes(
+        "T\x10"
+        "1795519816 66565A\x15"
+        "rewrite_context=localF\x04"
+        "rootS\x08"
+        "z@x.testV\x02+=A\x0ftrace_flags=512R\x0br1@far.testR\x0b"
+        "r2@far.testM\0N\x0dSubject: verpN\0N\1xX\0E\0",
+        141);
     REQUIRE(looks_like_message(bytes));
     auto got = read(bytes);
     REQUIRE(got.message);
@@ -82,7 +89,8 @@ TEST_CASE("what is written is read again: DSN, UTF-8, done recipients, long line
     message.recipients[1].address = "c@far.test";
     message.recipients[1].done = true;
     message.recipients[2].address = "d@far.test";
-    const std::string text = "Subject: \xC3\xBC\n\n" + std::string(300000, 'x') + "\n" + std::string(2048, 'y') + "\n\nno line end";
+    const std::string text =
+        "Subject: \xC3\xBC\n\n" + std::string(300000, 'x') + "\n" + std::string(2048, 'y') + "\n\nno line end";
 
     Composer composer(message);
     std::string bytes = composer.head();
@@ -145,7 +153,8 @@ TEST_CASE("pointer records are followed, and a circle of them is an error") {
 }
 
 TEST_CASE("a damaged queue file is an error, wherever it is cut") {
-    const std::string whole = kEnvelope + record('R', "a@far.test") + record('M', "") + record('N', "text") + record('X', "") + record('E', "");
+    const std::string whole = kEnvelope + record('R', "a@far.test") + record('M', "") + record('N', "text") +
+                              record('X', "") + record('E', "");
     REQUIRE(read(whole).message);
     for (size_t cut = 0; cut < whole.size(); ++cut) {
         INFO(cut);
@@ -154,22 +163,24 @@ TEST_CASE("a damaged queue file is an error, wherever it is cut") {
         CHECK(got.message.error().code == EPROTO);
     }
     const std::string content = record('M', "") + record('X', "") + record('E', "");
-    CHECK_FALSE(read(record('T', "1 1") + content).message);                                       // no sender
-    CHECK_FALSE(read(record('S', "a@b") + content).message);                                       // no time
+    CHECK_FALSE(read(record('T', "1 1") + content).message);   // no sender
+    CHECK_FALSE(read(record('S', "a@b") + content).message);   // no time
     CHECK_FALSE(read(kEnvelope + record('S', "second") + content).message);
     CHECK_FALSE(read(kEnvelope + record('A', "no equals sign") + content).message);
-    CHECK_FALSE(read(kEnvelope + record('A', "notify_flags=3") + content).message);                // NEVER and SUCCESS
+    CHECK_FALSE(read(kEnvelope + record('A', "notify_flags=3") + content).message);   // NEVER and SUCCESS
     CHECK_FALSE(read(kEnvelope + record('?', "") + content).message);
     CHECK_FALSE(read(kEnvelope + record('M', "") + record('R', "in content") + record('E', "")).message);
-    CHECK_FALSE(read(kEnvelope + "N\xFF\xFF\xFF\xFF\x7F").message);                                // 34 GB
+    CHECK_FALSE(read(kEnvelope + "N\xFF\xFF\xFF\xFF\x7F").message);   // 34 GB
     CHECK_FALSE(read(kEnvelope + record('R', "a") + record('R', "b") + content, Limits{1, 10}).message);
     CHECK_FALSE(read(kEnvelope + record('A', "a=1") + record('A', "b=2") + content, Limits{1, 1}).message);
 }
 
 TEST_CASE("logs of deliveries: Postfix's text is read, ours is read again") {
     auto entries = read_delivery_log(
-        "\n<b@far.test>: connect to far.test[192.0.2.9]:25: Connection refused\nrecipient=b@far.test\noffset=699\ndsn_orig_rcpt=rfc822;b+o@far.test\n"
-        "notify_flags=10\nstatus=4.4.1\naction=delayed\ndiag_type=smtp\ndiag_text=450 4.2.0 later\nmta_type=dns\nmta_mname=far.test\n"
+        "\n<b@far.test>: connect to far.test[192.0.2.9]:25: Connection "
+        "refused\nrecipient=b@far.test\noffset=699\ndsn_orig_rcpt=rfc822;b+o@far.test\n"
+        "notify_flags=10\nstatus=4.4.1\naction=delayed\ndiag_type=smtp\ndiag_text=450 4.2.0 "
+        "later\nmta_type=dns\nmta_mname=far.test\n"
         "reason=connect to far.test[192.0.2.9]:25: Connection refused\n\n"
         "\n<old@far.test>: only the old form\n\nno sense\n\n");
     REQUIRE(entries.size() == 2);

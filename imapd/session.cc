@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <ctime>
 
 #include "imapd/commands/commands.h"
 #include "imapd/flags.h"
@@ -11,10 +13,29 @@
 
 namespace postcot::imapd {
 
-Reply ok(std::string text, std::string code) { return {Reply::Status::kOk, std::move(code), std::move(text)}; }
-Reply no(const Error& error) { return {Reply::Status::kNo, error.enhanced, error.text}; }
-Reply no(std::string code, std::string text) { return {Reply::Status::kNo, std::move(code), std::move(text)}; }
-Reply bad(std::string text) { return {Reply::Status::kBad, {}, std::move(text)}; }
+Reply ok(std::string text, std::string code) { return {Reply::Status::kOk, std::move(code), std::move(text), {}}; }
+Reply no(std::string code, std::string text) { return {Reply::Status::kNo, std::move(code), std::move(text), {}}; }
+Reply bad(std::string text) { return {Reply::Status::kBad, {}, std::move(text), {}}; }
+
+Reply no(const Error& error) {
+    const int why = error.code;
+    auto told = [&](const char* code, std::string text) { return Reply{Reply::Status::kNo, code, std::move(text), error.text}; };
+    // RFC 5530 §3. LIMIT is ours: too many keywords or messages.
+    if ((why == ENOSPC || why == EDQUOT) && error.enhanced != "LIMIT")
+        return told("OVERQUOTA", why == EDQUOT ? "Not enough disk quota" : "Not enough disk space");
+    if (error.enhanced == "INUSE") return told("INUSE", "Timeout while waiting for lock");
+    if (error.enhanced.empty() && (why == EACCES || why == EPERM || why == EROFS))
+        return told("NOPERM", "Permission denied");
+    if (error.enhanced == "SERVERBUG" || (error.enhanced.empty() && why > 0)) {
+        const std::time_t now = std::time(nullptr);
+        std::tm local{};
+        ::localtime_r(&now, &local);
+        char stamp[32];
+        std::strftime(stamp, sizeof stamp, " [%Y-%m-%d %H:%M:%S]", &local);
+        return told("SERVERBUG", std::string("Internal error occurred. Refer to server log for more information.") + stamp);
+    }
+    return no(error.enhanced, error.text);
+}
 
 namespace {
 imap::CommandReader::Limits reader_limits(const Settings& settings) {
@@ -135,6 +156,7 @@ Task<void> Session::execute(imap::Request request) {
 
 Task<void> Session::finish_command(Reply reply, News news, std::string verb) {
     if (reply.status == Reply::Status::kOk) bad_commands_ = 0;
+    if (!reply.trouble.empty()) log(log::Level::kError, verb + ": " + reply.trouble);
     if (news != News::kNone && mailbox_ && !ended_) {
         bool alive = co_await tell_news(news == News::kAll);
         if (!alive) co_return;

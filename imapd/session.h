@@ -25,9 +25,11 @@ struct Reply {
     enum class Status { kOk, kNo, kBad, kNone /* already answered */ } status = Status::kOk;
     std::string code;
     std::string text;
+    std::string trouble;   // for the log: what the client need not know
 };
 Reply ok(std::string text, std::string code = {});
-Reply no(const Error& error);   // Error::enhanced is the response code
+// Error::enhanced is the response code. What failed in the system is told in Dovecot's words, and logged.
+Reply no(const Error& error);
 Reply no(std::string code, std::string text);
 Reply bad(std::string text);
 

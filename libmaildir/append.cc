@@ -42,11 +42,7 @@ Expected<void> FolderAppend::begin(uint8_t system_flags, const std::vector<std::
 Expected<void> FolderAppend::drain(Item& item) {
     if (item.buffer.empty()) return {};
     auto done = item.file->write_at(item.buffer, item.size - item.buffer.size());
-    if (!done) {
-        Error error = done.error();
-        if (error.code == EDQUOT || error.code == ENOSPC) error.enhanced = "OVERQUOTA";
-        return fail(error);
-    }
+    if (!done) return done;
     item.buffer.clear();
     return {};
 }

@@ -63,7 +63,9 @@ Expected<DotLock> DotLock::acquire(Files& files, const std::string& path, std::c
             held.files_ = &files;
             held.path_ = path;
             auto written = (*file)->append(std::to_string(::getpid()) + ":" + host_name());
-            if (!written) return fail(written.error());   // `held` takes the lock away again
+            // The name is the lock. On a full disk it stays empty, and is good until it is old: who deletes mail to make room needs it.
+            if (!written && written.error().code != ENOSPC && written.error().code != EDQUOT)
+                return fail(written.error());   // `held` takes the lock away again
             return held;
         }
         if (file.error().code != EEXIST) return fail(file.error());

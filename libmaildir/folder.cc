@@ -3,6 +3,7 @@
 #include <sys/vfs.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <ctime>
 
@@ -23,6 +24,8 @@ Error with_code(Error error, const char* response) {
     if (error.enhanced.empty()) error.enhanced = response;
     return error;
 }
+
+bool no_room(const Error& error) { return error.code == ENOSPC || error.code == EDQUOT; }
 
 // Base name -> entry. Open addressing: a table of a hundred thousand names is built at every scan.
 class NameTable {
@@ -346,11 +349,13 @@ Expected<bool> Folder::scan(const Marks& marks, bool move_new) {
     }
 
     bool everything = first_scan_;
+    complete_ = true;
     bool uidlist_known = !first_scan_ && marks.uidlist == record_.uidlist && record_.uid_validity != 0;
     if (!found.empty() || !uidlist_known) {
         bool new_validity = false;
         auto given = give_uids(found, first_scan_, new_validity);
         if (!given) return fail(given.error());
+        complete_ = *given;
         if (new_validity) everything = true;
     }
     uint32_t first_new_uid = record_.next_uid;
@@ -389,6 +394,10 @@ Expected<bool> Folder::scan(const Marks& marks, bool move_new) {
             std::string name = with_flags(name_of(entry), flags_of(name_of(entry)));
             auto renamed = files_.rename(path_of(entry), cur_ + "/" + name);
             if (!renamed && renamed.error().code == ENOENT) continue;   // moved by another: the next scan sees it
+            if (!renamed && no_room(renamed.error())) {                 // it can be read where it is
+                complete_ = false;
+                continue;
+            }
             if (!renamed) return fail(renamed.error());
             entry.in_new = 0;
             add_name(entry, name);
@@ -402,7 +411,7 @@ Expected<bool> Folder::scan(const Marks& marks, bool move_new) {
     record_.cur = seen_marks.cur;
     record_.fresh = seen_marks.fresh;
     if (auto uidlist = files_.stat(uidlist_path_)) record_.uidlist = FileMark::of(*uidlist);
-    record_.racy = racy && !moved ? 1 : 0;   // moving changed the directories' times anyway: they will be listed again
+    record_.racy = (racy && !moved) || !complete_ ? 1 : 0;   // moving changed the directories' times anyway: they will be listed again
     loaded_ = true;
     first_scan_ = false;
     count();
@@ -414,8 +423,9 @@ Expected<bool> Folder::scan(const Marks& marks, bool move_new) {
     return changed;
 }
 
-// Under the lock. Finds the UID of every new name in dovecot-uidlist, or gives the next one and writes it there.
-Expected<void> Folder::give_uids(std::vector<Found>& found, bool first_time, bool& new_validity) {
+// Under the lock. Finds the UID of every new name in dovecot-uidlist, or gives the next one and writes it there. False: there was no room to write, and who has
+// no UID is left out of `found` until there is.
+Expected<bool> Folder::give_uids(std::vector<Found>& found, bool first_time, bool& new_validity) {
     auto list = UidList::load(files_, uidlist_path_);
     if (!list) return fail(list.error());
     bool rewrite = list->damaged || !list->exists;
@@ -445,6 +455,7 @@ Expected<void> Folder::give_uids(std::vector<Found>& found, bool first_time, boo
     record_.uid_validity = list->uid_validity;
 
     std::vector<NewUid> added;
+    const uint32_t first_added = next;
     if (!found.empty()) {
         NameTable table(list->records.size());
         auto name_at = [&](size_t i) { return list->records[i].name; };
@@ -469,6 +480,7 @@ Expected<void> Folder::give_uids(std::vector<Found>& found, bool first_time, boo
         std::sort(found.begin(), found.end(), [](const Found& a, const Found& b) { return a.uid < b.uid; });
     }
     // Lines of messages long gone: written anew when they are a quarter of the file.
+    Expected<void> written;
     size_t alive = entries_.size() + found.size();
     if (list->records.size() + added.size() > alive + alive / 3 + 50) rewrite = true;
     if (rewrite) {
@@ -484,14 +496,18 @@ Expected<void> Folder::give_uids(std::vector<Found>& found, bool first_time, boo
                 records.push_back(record);
         for (const NewUid& record : added) records.push_back({record.uid, {}, record.name});
         list->next_uid = next;
-        auto written = write_uidlist(files_, uidlist_path_, *list, records);
-        if (!written && written.error().code != EACCES && written.error().code != EROFS) return fail(written.error());
+        if (auto done = write_uidlist(files_, uidlist_path_, *list, records); !done) written = fail(done.error());
     } else if (!added.empty()) {
-        auto written = append_uids(files_, uidlist_path_, added);
-        if (!written && written.error().code != EACCES && written.error().code != EROFS) return fail(written.error());
+        if (auto done = append_uids(files_, uidlist_path_, added); !done) written = fail(done.error());
     }
+    if (!written && no_room(written.error()) && list->exists) {
+        std::erase_if(found, [&](const Found& f) { return f.uid >= first_added; });
+        record_.next_uid = first_added;
+        return false;
+    }
+    if (!written && written.error().code != EACCES && written.error().code != EROFS) return fail(written.error());
     record_.next_uid = next;
-    return {};
+    return true;
 }
 
 uint64_t Folder::next_modseq() const { return std::max(record_.highest_modseq + 1, clock_millis()); }

@@ -118,7 +118,7 @@ class Folder {
     void own_change();
     bool reload_if_newer();
     Expected<bool> scan(const Marks& marks, bool move_new);
-    Expected<void> give_uids(std::vector<struct Found>& found, bool first_time, bool& new_validity);
+    Expected<bool> give_uids(std::vector<struct Found>& found, bool first_time, bool& new_validity);
     void add_name(Entry& entry, std::string_view name);
     void count();
     uint64_t next_modseq() const;
@@ -138,6 +138,7 @@ class Folder {
     std::string guid_;
     uint64_t version_ = 1;
     bool loaded_ = false;
+    bool complete_ = true;     // no message was left out for want of room
     bool first_scan_ = true;   // nothing known of this folder but what the files say
 
     struct Pending {

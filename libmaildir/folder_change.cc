@@ -1,5 +1,6 @@
 // What changes a folder: flags, removal, arrival; and what is learned of its messages on the way.
 #include <algorithm>
+#include <cerrno>
 
 #include "libmaildir/filename.h"
 #include "libmaildir/folder.h"
@@ -175,6 +176,7 @@ Expected<std::vector<Uid>> Folder::add(const std::vector<Incoming>& incoming,
         if (!list->exists || list->damaged) {   // made, or made whole, by a scan
             auto scanned = scan(*marks, false);
             if (!scanned) return fail(scanned.error());
+            if (!complete_) return fail_errno(ENOSPC, uidlist_path_);
             known = true;
             blind = false;
             next = record_.next_uid;

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <functional>
 #include <map>
@@ -105,6 +107,21 @@ Expected<UniqueFd> prepare(const std::string& directory) {
     return fd;   // locked until closed
 }
 
+// LMDB makes its lock file with ftruncate and writes to it as memory: a hole that the disk has no room for would be SIGBUS.
+Expected<void> make_lock_file(const std::string& directory) {
+    constexpr off_t kLockFile = 8192;   // 126 readers, LMDB's default
+    std::string path = directory + "/lock.mdb";
+    UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!fd) return fail_errno(errno, "open " + path);
+    struct stat status {};
+    if (::fstat(fd.get(), &status) != 0) return fail_errno(errno, "stat " + path);
+    if (int error = ::posix_fallocate(fd.get(), 0, std::max(status.st_size, kLockFile)); error != 0) {
+        if (status.st_size == 0) (void)::unlink(path.c_str());
+        return fail_errno(error, "allocate " + path);
+    }
+    return {};
+}
+
 }   // namespace
 
 DirMark DirMark::of(const struct stat& status) {
@@ -149,6 +166,7 @@ Expected<std::shared_ptr<Index>> Index::open(const std::string& directory, uint6
     if (auto index = slot.lock()) return index;
     auto lock = prepare(directory);
     if (!lock) return fail(lock.error());
+    if (auto made = make_lock_file(directory); !made) return fail(made.error());
     std::shared_ptr<Index> index(new Index);
     int rc = mdb_env_create(&index->env_);
     if (rc == 0) rc = mdb_env_set_maxdbs(index->env_, kDbCount);

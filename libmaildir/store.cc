@@ -270,7 +270,11 @@ Expected<void> Store::create(const std::string& given, const std::string& use) {
         return fail(EEXIST, "ALREADYEXISTS", "Mailbox already exists: " + name);
     if (!use.empty() && special_use(place->space, place->parts) != use)
         return fail(EINVAL, "USEATTR", "Special use is set in the server's configuration");
-    if (auto made = make_maildir(files_, place->paths.directory); !made) return made;
+    const bool was_there = files_.exists(place->paths.directory);
+    if (auto made = make_maildir(files_, place->paths.directory); !made) {
+        if (!was_there) remove_tree(files_, place->paths.directory);
+        return made;
+    }
     const Location& location = locations_[place->space];
     if (location.layout == Location::Layout::kMaildirPlusPlus && !place->inbox())
         (void)files_.open(place->paths.directory + "/maildirfolder", Open::kReadWrite, 0600);

@@ -156,8 +156,14 @@ Expected<FileMark> append_uids(Files& files, const std::string& path, const std:
     for (const NewUid& record : records) append_record(lines, record.uid, {}, record.name);
     auto file = files.open(path, Open::kReadWrite, 0600);
     if (!file) return fail(file.error());
-    if (auto r = (*file)->append(lines); !r) return fail(r.error());
-    if (auto r = (*file)->sync_data(); !r) return fail(r.error());
+    auto before = (*file)->size();
+    if (!before) return fail(before.error());
+    auto done = (*file)->append(lines);
+    if (done) done = (*file)->sync_data();
+    if (!done) {   // a full disk: nobody hears of these UIDs
+        (void)(*file)->truncate(*before);
+        return fail(done.error());
+    }
     auto status = files.stat(path);
     if (!status) return fail(status.error());
     return FileMark::of(*status);

@@ -26,7 +26,7 @@ class Appender {
             auto taken = co_await take_message(*next);
             if (taken) co_return std::move(*taken);
             Event event = co_await next_event();
-            if (session_.ended()) co_return Reply{Reply::Status::kNone, {}, {}};
+            if (session_.ended()) co_return Reply{Reply::Status::kNone, {}, {}, {}};
             if (event == Event::kRefused) co_return bad(session_.reader().refusal());
             if (event == Event::kCommand) {
                 if (session_.reader().text().find_first_not_of(' ') != std::string_view::npos)
@@ -71,7 +71,7 @@ class Appender {
         append_.reset();
         if (session_.reader().literal_synchronising()) co_return reply;
         co_await discard(session_.reader().literal_size());
-        if (session_.ended()) co_return Reply{Reply::Status::kNone, {}, {}};
+        if (session_.ended()) co_return Reply{Reply::Status::kNone, {}, {}, {}};
         session_.reader().skip_rest();
         (void)co_await next_event();
         co_return reply;
@@ -123,7 +123,7 @@ class Appender {
             if (!view) {
                 session_.end(view.error().code == ETIMEDOUT ? "Inactivity during APPEND"
                                                             : "Connection closed in APPEND");
-                co_return Reply{Reply::Status::kNone, {}, {}};
+                co_return Reply{Reply::Status::kNone, {}, {}, {}};
             }
             std::string_view piece = view->substr(0, static_cast<size_t>(std::min<uint64_t>(left, view->size())));
             auto write = [&](maildir::MailStore&) { return append_->write(piece); };
@@ -132,7 +132,7 @@ class Appender {
             left -= piece.size();
             if (!written) {   // disk full: the rest has been promised to us and must be taken
                 co_await discard(left);
-                if (session_.ended()) co_return Reply{Reply::Status::kNone, {}, {}};
+                if (session_.ended()) co_return Reply{Reply::Status::kNone, {}, {}, {}};
                 reader.skip_rest();
                 (void)co_await next_event();
                 co_return no(written.error());

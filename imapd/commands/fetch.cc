@@ -33,13 +33,13 @@ Task<Dispatch> on(Session& session, const imap::Fetch& fetch) {
             session.log(log::Level::kError,
                         fmt::format("FETCH for mailbox {} failed: {}", session.state().mailbox, filled.error().text));
             session.end("FETCH failed: " + filled.error().text);
-            co_return Dispatch{Reply{Reply::Status::kNone, {}, {}}, News::kNone};
+            co_return Dispatch{Reply{Reply::Status::kNone, {}, {}, {}}, News::kNone};
         }
         finished = *filled;
         auto written = co_await session.stream().write(out, kOutputTimeout);
         if (!written) {
             session.end("Connection closed");
-            co_return Dispatch{Reply{Reply::Status::kNone, {}, {}}, News::kNone};
+            co_return Dispatch{Reply{Reply::Status::kNone, {}, {}, {}}, News::kNone};
         }
     }
     if (writer.set_seen()) session.owner().changed(session.state().mailbox, &session);

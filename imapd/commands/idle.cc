@@ -70,7 +70,7 @@ Task<Dispatch> on(Session& session, const imap::Idle&) {
     co_await scope.join();
     session.watcher().remove(session);
     session.state().idle_tag.clear();
-    if (!alive) co_return Dispatch{Reply{Reply::Status::kNone, {}, {}}, News::kNone};
+    if (!alive) co_return Dispatch{Reply{Reply::Status::kNone, {}, {}, {}}, News::kNone};
     if (client.lost || !client.finished) {
         if (cancel && cancel->cancelled()) {
             session.put("* BYE Server shutting down.\r\n");
@@ -78,7 +78,7 @@ Task<Dispatch> on(Session& session, const imap::Idle&) {
         } else {
             session.end("Connection closed");
         }
-        co_return Dispatch{Reply{Reply::Status::kNone, {}, {}}, News::kNone};
+        co_return Dispatch{Reply{Reply::Status::kNone, {}, {}, {}}, News::kNone};
     }
     if (!client.done) co_return Dispatch{bad("Expected DONE"), News::kNone};
     co_return Dispatch{ok("Idle completed."), News::kAll};

@@ -68,6 +68,38 @@ bool append(MailStore& store, const std::string& subject, Told& told) {
     return true;
 }
 
+void verify(SimFiles& survivor, uint64_t operations, Loss loss, const Told& told) {
+    INFO("after " << operations << " operations, loss " << static_cast<int>(loss));
+    for (const char* lock : {"dovecot-uidlist.lock", "dovecot-keywords.lock"})   // of a process that is dead now
+        (void)survivor.unlink(std::string("/home/m/") + lock);
+    auto store = open_store(survivor);
+    REQUIRE(store);
+    auto box = store->select("INBOX", Access::kReadWrite);
+    REQUIRE(box);
+    if (told.uid_validity != 0) REQUIRE((*box)->uid_validity() == told.uid_validity);
+    std::set<std::string> present;
+    uint32_t last = 0;
+    for (uint32_t n = 1; n <= (*box)->exists(); ++n) {
+        uint32_t uid = (*box)->uid_of(SeqNum{n}).value;
+        REQUIRE(uid > last);
+        last = uid;
+        std::string subject = subject_of((*box)->at(SeqNum{n}));
+        present.insert(subject);
+        auto known = told.subjects.find(uid);
+        if (known != told.subjects.end()) REQUIRE(known->second == subject);
+    }
+    for (const std::string& subject : told.kept) {
+        INFO(subject);
+        REQUIRE(present.count(subject));
+    }
+    // What comes now gets a UID that nobody has heard of.
+    Told after;
+    REQUIRE(append(*store, "new", after));
+    REQUIRE(after.uid_validity == (*box)->uid_validity());
+    REQUIRE_FALSE(told.subjects.count(after.subjects.begin()->first));
+    REQUIRE(after.subjects.begin()->first >= told.uid_next);
+}
+
 }   // namespace
 
 TEST_CASE("crash: a UID once told is never another message's, UIDVALIDITY stays, acknowledged messages are there") {
@@ -104,37 +136,50 @@ TEST_CASE("crash: a UID once told is never another message's, UIDVALIDITY stays,
         look(**box, told);
         (void)append(*store, "last", told);
     };
-    auto check = [&](SimFiles& survivor, uint64_t operations, Loss loss) {
-        INFO("after " << operations << " operations, loss " << static_cast<int>(loss));
-        for (const char* lock : {"dovecot-uidlist.lock", "dovecot-keywords.lock"})   // of a process that is dead now
-            (void)survivor.unlink(std::string("/home/m/") + lock);
-        auto store = open_store(survivor);
-        REQUIRE(store);
-        auto box = store->select("INBOX", Access::kReadWrite);
-        REQUIRE(box);
-        if (told.uid_validity != 0) REQUIRE((*box)->uid_validity() == told.uid_validity);
-        std::set<std::string> present;
-        uint32_t last = 0;
-        for (uint32_t n = 1; n <= (*box)->exists(); ++n) {
-            uint32_t uid = (*box)->uid_of(SeqNum{n}).value;
-            REQUIRE(uid > last);
-            last = uid;
-            std::string subject = subject_of((*box)->at(SeqNum{n}));
-            present.insert(subject);
-            auto known = told.subjects.find(uid);
-            if (known != told.subjects.end()) REQUIRE(known->second == subject);
-        }
-        for (const std::string& subject : told.kept) {
-            INFO(subject);
-            REQUIRE(present.count(subject));
-        }
-        // What comes now gets a UID that nobody has heard of.
-        Told after;
-        REQUIRE(append(*store, "new", after));
-        REQUIRE(after.uid_validity == (*box)->uid_validity());
-        REQUIRE_FALSE(told.subjects.count(after.subjects.begin()->first));
-        REQUIRE(after.subjects.begin()->first >= told.uid_next);
-    };
+    auto check = [&](SimFiles& survivor, uint64_t operations, Loss loss) { verify(survivor, operations, loss, told); };
     uint64_t disks = for_each_crash(prepare, work, check);
     CHECK(disks > 200);
+}
+
+TEST_CASE("crash: a disk that is full for a while changes nothing of that") {
+    for (uint64_t room : {0, 10, 30, 70}) {   // for dovecot-uidlist: nothing, a piece of a line, a line
+        Told told;
+        bool refused = false;
+        auto prepare = [&](SimFiles& files) {
+            told = Told{};
+            REQUIRE(files.mkdir("/home"));
+            auto store = open_store(files);
+            REQUIRE(store);
+            deliver(files, "1.a");
+            files.sync_everything();
+        };
+        auto work = [&](SimFiles& files) {
+            auto store = open_store(files);
+            if (!store) return;
+            auto box = store->select("INBOX", Access::kReadWrite);
+            if (!box) return;
+            look(**box, told);
+            if (!append(*store, "two", told)) return;
+            deliver(files, "2.b");
+            files.set_room(room);
+            auto synced = (*box)->sync();   // reads on, with or without the new one
+            if (!files.crashed()) REQUIRE(synced);
+            look(**box, told);
+            refused = !append(*store, "no room", told);
+            (void)(*box)->copy({SeqNum{1}, SeqNum{2}}, "INBOX");
+            StoreChange change;
+            change.system = kDeleted;
+            told.kept.erase("Subject: 1.a\r\n\r\n");
+            auto gone = (*box)->store({SeqNum{1}}, change);
+            if (gone) (void)(*box)->expunge(nullptr);
+            files.set_room_unlimited();
+            if (!(*box)->sync()) return;
+            look(**box, told);
+            (void)append(*store, "last", told);
+        };
+        auto check = [&](SimFiles& survivor, uint64_t operations, Loss loss) { verify(survivor, operations, loss, told); };
+        for_each_crash(prepare, work, check);
+        CHECK(refused);   // of the last run, which was not stopped
+        CHECK(told.kept.count("Subject: 2.b\r\n\r\n"));
+    }
 }

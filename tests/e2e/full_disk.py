@@ -5,13 +5,14 @@ is not an error there but a SIGBUS.
 """
 import contextlib
 import glob
-import imaplib
 import os
 import pathlib
+import poplib
 import re
 import shutil
 import smtplib
 import socket
+import sys
 import threading
 import time
 
@@ -178,6 +179,13 @@ def send(server, subject, size=0):
         client.close()
 
 
+def send_many(server, names):
+    client = server.smtp_client()
+    for name in names:
+        client.sendmail("user01@example.com", ["user02@example.com"], LETTER % name.encode())
+    client.quit()
+
+
 def test_nothing_acknowledged_is_lost_when_the_spool_fills():
     with on_small_disk("spool", main_cf="queue_minfree = 1\n") as (server, disk):
         said = {}
@@ -251,9 +259,161 @@ def test_sendmail_says_that_the_disk_is_full():
         assert subjects(server) == ["next", "waited"]
 
 
+def refused(reply, code):
+    status, data = reply
+    text = b" ".join(part for part in data if part)
+    assert status == "NO" and text.startswith(b"[" + code + b"]"), reply
+    assert b"/" not in text.split(b"]")[1].split(b"[")[0], f"a path is shown to the client: {text}"
+
+
+def numbers(imap):
+    imap.noop()
+    return imap.search(None, "ALL")[1][0].split()
+
+
+def test_local_delivery_waits_for_room():
+    with on_small_disk("mail", size="4m", main_cf="minimal_backoff_time = 1s\nmaximal_backoff_time = 2s\nqueue_run_delay = 1s\n") as (server, disk):
+        send(server, "first")
+        server.wait_for_mail("user02", 1)
+        disk.fill()
+        send(server, "second", 20000)
+        server.wait_for_log(r"to=<user02@example\.com>, relay=virtual, .*dsn=4\.3\.0, status=deferred \(maildir delivery failed: .*No space left on device\)")
+        assert len(server.messages("user02")) == 1
+        assert not os.listdir(server.maildir("user02") / "tmp")
+        disk.free()
+        server.wait_for_mail("user02", 2)
+        server.wait_for_empty_queue()
+        assert subjects(server) == ["first", "second"]
+
+
+MANY = 100   # their lines in dovecot-uidlist do not fit on the page that is there
+LITERAL = b"Subject: appended\r\n\r\n" + b"z" * 70 + b"\r\n"
+
+
+def test_imap_on_a_full_disk():
+    with on_small_disk("mail", size="12m") as (server, disk):
+        send_many(server, [f"mail {number}" for number in range(MANY)])
+        server.wait_for_mail("user02", MANY)
+        imap = server.imap_client()
+        imap.create("Target")
+        imap.select("Target")
+        imap.select("INBOX")
+        assert imap.store("1", "+FLAGS", "(\\Flagged)")[0] == "OK"
+        uids = imap.uid("SEARCH", "ALL")[1][0].split()
+        uidlist = (server.maildir("user02") / "dovecot-uidlist").read_bytes()
+        # New mail comes in just before the disk is full: its UIDs cannot be written.
+        send_many(server, [f"new {number}" for number in range(MANY)])
+        server.wait_for_mail("user02", 2 * MANY)
+        disk.fill()
+        reader = server.imap_client()   # a session that begins on the full disk
+        assert reader.select("INBOX")[0] == "OK"
+        for client in (imap, reader):
+            assert numbers(client) == [str(n).encode() for n in range(1, MANY + 1)]
+            assert client.uid("SEARCH", "ALL")[1][0].split() == uids
+            status, data = client.fetch(f"1:{MANY}", "(UID FLAGS ENVELOPE BODYSTRUCTURE BODY.PEEK[])")
+            assert status == "OK" and sum(b"body" in part[1] for part in data if isinstance(part, tuple)) == MANY, data
+            assert client.status("Target", "(MESSAGES UIDNEXT)")[0] == "OK"
+            assert client.list()[0] == "OK"
+            refused(client.append("INBOX", None, None, LITERAL), b"OVERQUOTA")
+            refused(client.append("INBOX", None, None, LITERAL + b"q" * 300000), b"OVERQUOTA")
+            refused(client.copy(f"1:{MANY}", "Target"), b"OVERQUOTA")
+            refused(client._simple_command("MOVE", f"1:{MANY}", "Target"), b"OVERQUOTA")
+            refused(client.store("2", "+FLAGS", "(NewKeyword)"), b"OVERQUOTA")
+            assert numbers(client) == [str(n).encode() for n in range(1, MANY + 1)]
+        assert (server.maildir("user02") / "dovecot-uidlist").read_bytes() == uidlist
+        assert not os.listdir(server.maildir("user02") / "tmp")
+        # Flags and deletions need no room: that is how room is made.
+        assert imap.store("1", "+FLAGS", "(\\Seen \\Answered)")[0] == "OK"
+        assert b"\\Answered" in imap.fetch("1", "(FLAGS)")[1][0]
+        assert imap.store(str(MANY), "+FLAGS", "(\\Deleted)")[0] == "OK"
+        assert imap.expunge()[0] == "OK"
+        # No names left, either.
+        used = int(run("df", "--output=iused", disk.folder).stdout.split()[-1])
+        run("mount", "-o", f"remount,nr_inodes={used}", disk.folder)
+        refused(imap.create("More"), b"OVERQUOTA")
+        assert b"More" not in b"".join(imap.list()[1])
+        run("mount", "-o", "remount,nr_inodes=0", disk.folder)
+        disk.free()
+        assert imap.create("More")[0] == "OK"
+        assert imap.append("INBOX", None, None, LITERAL)[0] == "OK"
+        assert imap.copy("1:3", "Target")[0] == "OK"
+        assert imap.store("2", "+FLAGS", "(NewKeyword)")[0] == "OK"
+        numbers(imap), numbers(reader)
+        for client in (imap, reader):
+            now = client.uid("SEARCH", "ALL")[1][0].split()
+            assert now[:MANY - 1] == uids[:-1] and len(now) == 2 * MANY and len(set(now)) == len(now), now
+            assert min(map(int, now[MANY - 1:])) > int(uids[-1]), "a UID was given twice"
+        found = client.fetch(f"1:{2 * MANY}", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")[1]
+        said = sorted(part[1].split(b"\r\n")[0].decode() for part in found if isinstance(part, tuple))
+        assert said == sorted([f"Subject: mail {n}" for n in range(MANY - 1)] + [f"Subject: new {n}" for n in range(MANY)] + ["Subject: appended"]), said
+        imap.logout()
+        reader.logout()
+
+
+def test_a_mailbox_without_cache_is_read_on_a_full_disk():
+    with on_small_disk("mail", size="4m") as (server, disk):
+        for number in range(4):
+            send(server, f"mail {number}")
+        server.wait_for_mail("user02", 4)
+        server.imap_client().select("INBOX")
+        server.stop()
+        shutil.rmtree(server.maildir("user02") / "postcot.index")
+        disk.fill()
+        server.start()
+        imap = server.imap_client()
+        assert imap.select("INBOX") == ("OK", [b"4"])
+        assert imap.fetch("1:4", "(ENVELOPE)")[0] == "OK"
+        assert imap.sort("SUBJECT", "UTF-8", "ALL")[1] == [b"1 2 3 4"]
+        # The cache's files are there, but with holes: writing to them as memory would be the end.
+        pop = server.pop3_client()
+        assert pop.stat()[0] == 4 and b"Subject: mail 3" in b"\n".join(pop.retr(4)[1])
+        pop.dele(1)
+        assert pop.quit().startswith(b"+OK")
+        assert numbers(imap) == [b"1", b"2", b"3"]
+        imap.logout()
+
+
+def test_pop3_says_sys_temp_where_it_cannot_open():
+    with on_small_disk("mail", size="4m") as (server, disk):
+        send(server, "first")
+        server.wait_for_mail("user02", 1)   # never opened: no UIDVALIDITY yet
+        disk.fill()
+        try:
+            server.pop3_client()
+            assert False, "a maildrop without UIDs was opened"
+        except poplib.error_proto as error:
+            assert error.args[0].startswith(b"-ERR [SYS/TEMP]"), error
+        refused(server.imap_client().select("INBOX"), b"OVERQUOTA")
+        disk.free()
+        assert server.pop3_client().stat()[0] == 1
+
+
+def test_a_read_only_store_is_read():
+    with on_small_disk("mail", size="4m") as (server, disk):
+        for number in range(3):
+            send(server, f"mail {number}")
+        server.wait_for_mail("user02", 3)
+        server.imap_client().select("INBOX")
+        send(server, "new")
+        server.wait_for_mail("user02", 4)
+        server.stop()
+        run("mount", "-o", "remount,ro", disk.folder)
+        server.start()
+        imap = server.imap_client()
+        assert imap.select("INBOX") == ("OK", [b"4"])
+        assert imap.fetch("1:4", "(ENVELOPE BODY.PEEK[])")[0] == "OK"
+        refused(imap.append("INBOX", None, None, LITERAL), b"NOPERM")
+        refused(imap.create("More"), b"NOPERM")
+        refused(imap.store("1", "+FLAGS", "(\\Flagged)"), b"NOPERM")
+        send(server, "later")
+        server.wait_for_log(r"status=deferred \(maildir delivery failed: .*Read-only file system\)")
+        run("mount", "-o", "remount,rw", disk.folder)
+        imap.logout()
+
 TESTS = [test_smtpd_refuses_before_the_disk_is_full, test_nothing_acknowledged_is_lost_when_the_spool_fills,
-         test_deliveries_go_on_and_are_not_repeated_while_the_spool_is_full, test_sendmail_says_that_the_disk_is_full]
+         test_deliveries_go_on_and_are_not_repeated_while_the_spool_is_full, test_sendmail_says_that_the_disk_is_full,
+         test_local_delivery_waits_for_room, test_imap_on_a_full_disk, test_a_mailbox_without_cache_is_read_on_a_full_disk,
+         test_pop3_says_sys_temp_where_it_cannot_open, test_a_read_only_store_is_read]
 
 if __name__ == "__main__":
-    import sys
     main(*[test for test in TESTS if len(sys.argv) < 2 or any(word in test.__name__ for word in sys.argv[1:])])

@@ -8,6 +8,7 @@
 #include "libproto/config/expand.h"
 #include "libproto/config/host.h"
 #include "libproto/config/logical_lines.h"
+#include "libproto/config/not_served.h"
 #include "libproto/config/parameter.h"
 #include "libproto/config/postfix.h"
 #include "libproto/config/read_text.h"
@@ -375,6 +376,8 @@ std::vector<std::string> MainCf::warnings(const MasterCf* master) const {
         if (status == Status::kUnsupported && entry.value != default_value) {
             out.push_back(state_->where(entry) + ": parameter " + name +
                           " is not supported: the setting has no effect");
+        } else if (auto word = unsupported_word(name, entry.value); !word.empty()) {
+            out.push_back(state_->where(entry) + ": parameter " + name + ": " + word);
         }
     }
     if (!master) return out;
@@ -388,8 +391,11 @@ std::vector<std::string> MainCf::warnings(const MasterCf* master) const {
                 out.push_back(where + "unused parameter: " + name + '=' + value);
             } else if (parameter && parameter->status == Status::kUnsupported && value != parameter->default_value) {
                 out.push_back(where + "parameter " + name + " is not supported: the setting has no effect");
+            } else if (auto word = unsupported_word(name, value); !word.empty()) {
+                out.push_back(where + "parameter " + name + ": " + word);
             }
         }
+        for (const auto& remark : unserved(service, integer("default_process_limit"))) out.push_back(where + remark);
     }
     return out;
 }

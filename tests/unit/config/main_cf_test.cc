@@ -96,6 +96,59 @@ TEST_CASE("main.cf: what is set but unknown or unsupported is named with its lin
           "main.cf, line 2: overriding earlier entry: myorigin=a");
 }
 
+TEST_CASE("main.cf: a value that Postfix has and we have not is named") {
+    CHECK(parse("smtp_tls_security_level = dane\n").warnings() ==
+          std::vector<std::string>{
+              "main.cf, line 1: parameter smtp_tls_security_level: dane is not supported: mail that it "
+              "counts for is deferred"});
+    CHECK(parse("smtp_tls_security_level = encrypt\n").warnings().empty());
+    CHECK(parse("notify_classes = bounce, policy, resource\n").warnings() ==
+          std::vector<std::string>{
+              "main.cf, line 1: parameter notify_classes: policy is not supported: nothing is sent for it"});
+    CHECK(parse("notify_classes = bounce, 2bounce, delay, resource, software\n").warnings().empty());
+}
+
+TEST_CASE("master.cf: a service that nobody serves, and a limit that nobody keeps, are named") {
+    auto main = parse("");
+    auto warnings = [&](const std::string& line) {
+        auto master = MasterCf::parse(line + "\n", "master.cf", main);
+        REQUIRE(master);
+        return main.warnings(&*master);
+    };
+    CHECK(warnings("smtp inet n - n - 1 postscreen") ==
+          std::vector<std::string>{
+              "master.cf: line 1: service smtp: command postscreen is not supported: the service is not there"});
+    CHECK(warnings("smtpd pass - - n - - smtpd").size() == 1);
+    CHECK(warnings("smtp inet n - n - 20 smtpd") ==
+          std::vector<std::string>{"master.cf: line 1: service smtp: a process limit has no effect on smtpd: see "
+                                   "smtpd_client_connection_count_limit"});
+    CHECK(warnings("smtp unix - - n - 20 smtp -o smtp_tls_security_level=dane-only").size() == 1);
+    // What Debian's master.cf holds.
+    for (const char* line :
+         {"smtp inet n - y - - smtpd",
+          "pickup unix n - y 60 1 pickup",
+          "cleanup unix n - y - 0 cleanup",
+          "qmgr unix n - n 300 1 qmgr",
+          "tlsmgr unix - - y 1000? 1 tlsmgr",
+          "rewrite unix - - y - - trivial-rewrite",
+          "bounce unix - - y - 0 bounce",
+          "verify unix - - y - 1 verify",
+          "flush unix n - y 1000? 0 flush",
+          "proxymap unix - - n - - proxymap",
+          "smtp unix - - y - - smtp",
+          "showq unix n - y - - showq",
+          "error unix - - y - - error",
+          "discard unix - - y - - discard",
+          "local unix - n n - - local",
+          "virtual unix - n n - - virtual",
+          "lmtp unix - - y - - lmtp",
+          "anvil unix - - y - 1 anvil",
+          "scache unix - - y - 1 scache",
+          "postlog unix-dgram n - n - 1 postlogd",
+          "maildrop unix - n n - - pipe flags=DRXhu user=vmail argv=/usr/bin/maildrop -d ${recipient}"})
+        CHECK(warnings(line).empty());
+}
+
 TEST_CASE("master(5): services, defaults, -o overrides in both spellings") {
     auto main = parse("compatibility_level=3.6\n");
     auto master = MasterCf::parse(
@@ -126,7 +179,7 @@ TEST_CASE("master(5): services, defaults, -o overrides in both spellings") {
     auto bad = MasterCf::parse("a b\n", "master.cf", main);
     REQUIRE_FALSE(bad);
     CHECK(bad.error().text.find("master.cf: line 1: bad field count") == 0);
-    auto twice = MasterCf::parse("a unix - - n - - x\na unix - - n - 7 x\n", "master.cf", main);
+    auto twice = MasterCf::parse("a unix - - n - - error\na unix - - n - 7 error\n", "master.cf", main);
     REQUIRE(twice);
     CHECK(twice->services().size() == 1);
     CHECK(twice->services()[0].max_processes == 7);

@@ -1,0 +1,56 @@
+#include "libproto/config/not_served.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "libproto/config/parameter.h"
+#include "libproto/config/values.h"
+
+namespace postcot::config {
+namespace {
+
+struct Word {
+    std::string_view parameter;
+    std::string_view words;
+    std::string_view consequence;
+};
+constexpr Word kWords[] = {
+    {"smtp_tls_security_level", "dane dane-only fingerprint", "mail that it counts for is deferred"},
+    {"lmtp_tls_security_level", "dane dane-only fingerprint", "mail that it counts for is deferred"},
+    {"notify_classes", "data policy protocol", "nothing is sent for it"},
+};
+
+// Served by smtpd and queued, or parts of Postfix whose work they do.
+constexpr std::string_view kCommands[] = {"anvil",    "bounce", "cleanup",         "discard", "error",  "flush",
+                                          "lmtp",     "lmtpd",  "local",           "pickup",  "pipe",   "postlogd",
+                                          "proxymap", "qmgr",   "retry",           "scache",  "showq",  "smtp",
+                                          "smtpd",    "tlsmgr", "trivial-rewrite", "verify",  "virtual"};
+
+}   // namespace
+
+std::string unsupported_word(std::string_view parameter, std::string_view value) {
+    for (const auto& known : kWords) {
+        if (known.parameter != parameter) continue;
+        for (const auto& word : split_list(value)) {
+            if (is_one_of(word, known.words)) return word + " is not supported: " + std::string(known.consequence);
+        }
+    }
+    return {};
+}
+
+std::vector<std::string> unserved(const MasterService& service, int64_t default_limit) {
+    std::vector<std::string> out;
+    std::string_view command = service.command;
+    if (std::find(std::begin(kCommands), std::end(kCommands), command) == std::end(kCommands)) {
+        out.push_back("command " + service.command + " is not supported: the service is not there");
+        return out;
+    }
+    if (command != "smtpd" && command != "lmtpd") return out;
+    if (service.type == "pass") out.push_back("type pass is not supported: nothing hands connections over");
+    if (service.max_processes != default_limit)
+        out.push_back("a process limit has no effect on " + service.command +
+                      ": see smtpd_client_connection_count_limit");
+    return out;
+}
+
+}   // namespace postcot::config

@@ -112,8 +112,9 @@ struct StoreChange {
 struct StoreResult {
     std::vector<SeqNum>
         changed;   // of what was asked, in order, those whose flags were (re)stored: FETCH them unless .SILENT
-    std::vector<SeqNum> modified;   // failed UNCHANGEDSINCE (MODIFIED response code, as numbers or UIDs)
-    std::vector<SeqNum> gone;       // expunged by someone else
+    std::vector<SeqNum> surprising;   // of those, whose flags someone else had changed too: FETCH them even then
+    std::vector<SeqNum> modified;     // failed UNCHANGEDSINCE (MODIFIED response code, as numbers or UIDs)
+    std::vector<SeqNum> gone;         // expunged by someone else
     bool keywords_changed = false;
 };
 

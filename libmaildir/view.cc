@@ -191,12 +191,7 @@ Expected<StoreResult> View::store(const std::vector<SeqNum>& messages, const Sto
     std::vector<uint32_t> uids, modified;
     uids.reserve(messages.size());
     for (SeqNum seq : messages) uids.push_back(rows_[seq.value - 1].uid);
-    auto decide = [&](const Entry& entry) -> std::optional<FlagSet> {
-        if (change.unchanged_since && entry.modseq > change.unchanged_since->value) {
-            modified.push_back(entry.uid);
-            return std::nullopt;
-        }
-        FlagSet flags = entry.flags();
+    auto applied = [&](FlagSet flags) {
         switch (change.how) {
             case StoreChange::How::kAdd:
                 flags.system |= change.system;
@@ -213,6 +208,13 @@ Expected<StoreResult> View::store(const std::vector<SeqNum>& messages, const Sto
         }
         return flags;
     };
+    auto decide = [&](const Entry& entry) -> std::optional<FlagSet> {
+        if (change.unchanged_since && entry.modseq > change.unchanged_since->value) {
+            modified.push_back(entry.uid);
+            return std::nullopt;
+        }
+        return applied(entry.flags());
+    };
     auto gone = folder_->set_flags(uids, decide);
     if (!gone) return fail(gone.error());
     std::sort(modified.begin(), modified.end());
@@ -227,7 +229,9 @@ Expected<StoreResult> View::store(const std::vector<SeqNum>& messages, const Sto
             result.modified.push_back(seq);
             continue;
         }
+        FlagSet expected = applied({row.system, row.keywords});
         if (const Entry* entry = entry_at(seq.value - 1)) take(row, *entry);
+        if (expected != FlagSet{row.system, row.keywords}) result.surprising.push_back(seq);
         result.changed.push_back(seq);
     }
     highest_modseq_ = std::max(highest_modseq_, folder_->highest_modseq());

@@ -1,4 +1,6 @@
 // RFC 3501 §6.4.6; UNCHANGEDSINCE (RFC 7162 §3.1.3).
+#include <algorithm>
+
 #include "imapd/commands/commands.h"
 #include "imapd/flags.h"
 #include "libproto/imap/response.h"
@@ -32,11 +34,16 @@ Task<Dispatch> on(Session& session, const imap::Store& command) {
         gone = result->gone.size();
         changed = result->changed.size();
         if (result->keywords_changed) append_flag_lines(out, mailbox, false);
-        // RFC 7162 §3.1.3: with CONDSTORE on, even .SILENT tells the new mod-sequence.
+        // RFC 3501 §6.4.6: .SILENT is silent about the client's own change only. RFC 7162 §3.1.3: with CONDSTORE on, it tells
+        // the new mod-sequence.
         if (!command.silent) {
             for (maildir::SeqNum seq : result->changed) append_flags_fetch(out, mailbox, seq, command.uid, modseq);
-        } else if (modseq) {
+        } else {
+            for (maildir::SeqNum seq : result->surprising) append_flags_fetch(out, mailbox, seq, command.uid, modseq);
+        }
+        if (command.silent && modseq) {
             for (maildir::SeqNum seq : result->changed) {
+                if (std::binary_search(result->surprising.begin(), result->surprising.end(), seq)) continue;
                 out += "* ";
                 imap::append_number(out, seq.value);
                 out += " FETCH (";

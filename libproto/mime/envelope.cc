@@ -9,6 +9,10 @@
 
 namespace postcot::mime {
 
+namespace {
+constexpr size_t kMaxSubject = 64 * 1024;
+}
+
 void append_nstring(std::string& out, std::string_view text) {
     bool literal = text.size() > 4096;
     for (char c : text) {
@@ -132,7 +136,8 @@ void append_imap(std::string& out, const Envelope& e) {
 }
 
 std::string base_subject(std::string_view raw_subject, bool* is_reply_or_forward) {
-    std::string decoded = decode_header(raw_subject);
+    // A megabyte of "[a][a][a]" is looked at a hundred times over.
+    std::string decoded = decode_header(raw_subject.substr(0, kMaxSubject));
     std::string text;   // RFC 5256 §2.1 (1)
     for (char c : decoded) {
         if (c == '\t') c = ' ';

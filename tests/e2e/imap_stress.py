@@ -108,7 +108,12 @@ class Picture:
         elif dice < 0.5:
             other = self.chance.randint(1, count)
             self.say(f"STORE {some}:{other} {self.chance.choice(['+', '-', ''])}FLAGS (\\Flagged kw2)")
-        elif dice < 0.58:
+        elif dice < 0.55:   # .SILENT: what it changes is known without being told, what others changed must still be told
+            uid, sign = self.uids[some - 1], self.chance.choice("+-")
+            if self.flags.get(uid) is not None:
+                self.flags[uid] = self.flags[uid] | {b"\\Draft"} if sign == "+" else self.flags[uid] - {b"\\Draft"}
+            self.say(f"STORE {some} {sign}FLAGS.SILENT (\\Draft)")
+        elif dice < 0.6:
             self.say("EXPUNGE")
         elif dice < 0.64 and self.uids[some - 1]:
             self.say(f"UID EXPUNGE {self.uids[some - 1]}")

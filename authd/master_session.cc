@@ -11,6 +11,7 @@ namespace {
 
 constexpr size_t kMaxRunning = 1000;   // per connection: then its next line is not read until one is answered
 constexpr size_t kListChunk = 32 * 1024;
+constexpr Millis kOnItsWay{1000};   // two hops of a frame from the server before
 
 }   // namespace
 
@@ -116,9 +117,9 @@ Task<void> MasterSession::on_request(sasl::MasterLine line) {
         request = client->take_login(line.client_request_id);
         if (!request) why = fmt::format("Master request {}.{} not found", line.client_pid, line.client_request_id);
     }
-    if (!request && !server_.draining())
+    if (!request)
         request = co_await server_.passed_logins().take(server_.settings(), line.client_pid, line.client_request_id,
-                                                        line.cookie);
+                                                        line.cookie, server_.draining() ? Millis(0) : kOnItsWay);
     if (!request) {
         // One that a reload has replaced has passed its logins on: the master asks the new one next.
         if (!server_.draining()) log::error("auth-master client: {}", why);

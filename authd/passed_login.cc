@@ -7,9 +7,8 @@ namespace postcot::authd {
 
 namespace {
 
-constexpr size_t kMaxLogins = 10000;                   // the oldest goes
-constexpr std::chrono::seconds kLifetime{150};         // Dovecot's AUTH_REQUEST_TIMEOUT_SECS
-constexpr std::chrono::milliseconds kOnItsWay{1000};   // two hops of frames between our own processes
+constexpr size_t kMaxLogins = 10000;             // the oldest goes
+constexpr std::chrono::seconds kLifetime{150};   // Dovecot's AUTH_REQUEST_TIMEOUT_SECS
 
 void encode_fields(ipc::Writer& w, const sasl::Fields& fields) {
     w.u32(static_cast<uint32_t>(fields.all().size()));
@@ -87,10 +86,15 @@ void PassedLogins::add(PassedLogin login) {
     arrived_.set();
 }
 
+bool PassedLogins::younger_than(Millis age) const {
+    auto now = Loop::current().now();
+    return std::any_of(logins_.begin(), logins_.end(), [&](const auto& item) { return now - item.second.since < age; });
+}
+
 Task<std::unique_ptr<Request>> PassedLogins::take(const Settings& settings, uint32_t client_pid, uint32_t request_id,
-                                                  std::string cookie) {
+                                                  std::string cookie, Millis patience) {
     Key key{client_pid, request_id, std::move(cookie)};
-    auto until = Loop::current().now() + kOnItsWay;
+    auto until = Loop::current().now() + patience;
     for (;;) {
         auto found = logins_.find(key);
         if (found != logins_.end()) {

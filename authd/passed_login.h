@@ -32,17 +32,18 @@ struct PassedLogin {
     static PassedLogin decode(ipc::Reader& r);
 };
 
-// Those that came from the server before.
+// Those that came from the server before; in that one, a copy of what it has given away, for masters that are still connected to it.
 class PassedLogins {
   public:
     void add(PassedLogin login);
-    // Waits a moment for one that is on its way: its OK may reach the master first. nullptr: there is no such login.
+    // nullptr: there is no such login. `patience`: one may be on its way, since its OK can reach the master first.
     Task<std::unique_ptr<Request>> take(const Settings& settings, uint32_t client_pid, uint32_t request_id,
-                                        std::string cookie);
+                                        std::string cookie, Millis patience);
+    // Whether some are not older than that and not fetched.
+    bool younger_than(Millis age) const;
     template <class F>
-    void give_all(F give) {
-        for (auto& [key, entry] : logins_) give(entry.login);
-        logins_.clear();
+    void for_each(F what) const {
+        for (const auto& [key, entry] : logins_) what(entry.login);
     }
 
   private:

@@ -18,6 +18,7 @@ namespace {
 constexpr Millis kWorkerTimeout{60000};     // one PAM conversation
 constexpr Millis kReloadPatience{155000};   // a login's REQUEST may take so long: Dovecot's AUTH_REQUEST_TIMEOUT_SECS
 constexpr Millis kStopPatience{1000};
+constexpr Millis kMastersPatience{5000};   // for a master that has not moved to the new server to fetch a login here
 
 }   // namespace
 
@@ -99,25 +100,25 @@ ClientSession* Server::find_client(uint32_t pid, const std::string& cookie, std:
     return nullptr;
 }
 
-void Server::adopt(PassedLogin login) {
-    if (give_)
-        give_(login);
-    else
-        passed_.add(std::move(login));
+void Server::adopt(PassedLogin login) { pass_on(std::move(login)); }
+
+void Server::pass_on(PassedLogin login) {
+    if (give_) give_(login);
+    passed_.add(std::move(login));
 }
 
 void Server::pass_logins_on(std::function<void(const PassedLogin&)> give) {
     give_ = std::move(give);
+    passed_.for_each(give_);
     for (auto* session : open_) session->pass_logins_on();
-    passed_.give_all(give_);
 }
 
-Task<void> Server::drain(Millis patience, std::function<void()> cut) {
+Task<void> Server::drain(const Millis& patience, std::function<void()> cut) {
     draining_ = true;
     accepting_.cancel();
     co_await accepting_.join();
-    auto until = Loop::current().now() + patience;
-    while (!open_.empty() && Loop::current().now() < until) {
+    auto began = Loop::current().now();
+    while ((!open_.empty() || passed_.younger_than(kMastersPatience)) && Loop::current().now() < began + patience) {
         std::vector<ClientSession*> idle;
         for (auto* session : open_) {
             if (session->idle()) idle.push_back(session);
@@ -233,8 +234,11 @@ int run_server(const Settings& settings, UniqueFd channel) {
     process.authenticator = std::move(*authenticator);
     process.server = std::make_unique<Server>(settings, std::move(*mechanisms), *process.authenticator);
     Loop& loop = Loop::current();
-    loop.on_signal(SIGTERM, [&process] { process.stop.set(); });
-    loop.on_signal(SIGINT, [&process] { process.stop.set(); });
+    for (int signum : {SIGTERM, SIGINT})
+        loop.on_signal(signum, [&process] {
+            process.patience = kStopPatience;
+            process.stop.set();
+        });
     // From the parent: a new server has the sockets now; end when those who talk to this one are done.
     loop.on_signal(SIGHUP, [&process] {
         process.patience = kReloadPatience;

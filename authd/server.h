@@ -30,8 +30,9 @@ class Server {
     void adopt(PassedLogin login);
     // Another server takes over: gives it all logins that are not fetched, and those to come.
     void pass_logins_on(std::function<void(const PassedLogin&)> give);
-    // Stops accepting; sessions end when they have nothing in flight, all of them within `patience`. `cut` ends what cannot be cancelled.
-    Task<void> drain(Millis patience, std::function<void()> cut);
+    // Stops accepting; sessions end when they have nothing in flight, all of them within `patience`, which may be
+    // shortened meanwhile. `cut` ends what cannot be cancelled.
+    Task<void> drain(const Millis& patience, std::function<void()> cut);
 
     // For sessions.
     const Settings& settings() const { return settings_; }
@@ -47,7 +48,7 @@ class Server {
     // The session of that process with that cookie. nullptr: `why` is Dovecot's log text.
     ClientSession* find_client(uint32_t pid, const std::string& cookie, std::string& why);
     bool passes_on() const { return give_ != nullptr; }
-    void pass_on(const PassedLogin& login) { give_(login); }
+    void pass_on(PassedLogin login);
     PassedLogins& passed_logins() { return passed_; }
 
   private:

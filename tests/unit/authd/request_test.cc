@@ -162,7 +162,7 @@ TEST_CASE("a login that is passed to the next server is fetched there once, with
     PassedLogins logins;
     logins.add(std::move(arrived));
 
-    auto fetched = loop.run_until_complete(logins.take(settings, 7, 9, "cookie"));
+    auto fetched = loop.run_until_complete(logins.take(settings, 7, 9, "cookie", postcot::Millis(0)));
     REQUIRE(fetched);
     CHECK(fetched->user == "ann");
     CHECK(fetched->original_user == "Ann");
@@ -170,5 +170,5 @@ TEST_CASE("a login that is passed to the next server is fetched there once, with
     CHECK(fetched->rip == "192.0.2.7");
     CHECK(fetched->secured);
     CHECK(fetched->userdb.get("mail") == "maildir:~/M");
-    CHECK_FALSE(loop.run_until_complete(logins.take(settings, 7, 9, "cookie")));
+    CHECK_FALSE(loop.run_until_complete(logins.take(settings, 7, 9, "cookie", postcot::Millis(0))));
 }

@@ -43,5 +43,5 @@ int main(int argc, char** argv) {
     protocol.name = "pop3";
     protocol.front = pop3d::before_login;
     protocol.make_session_process = pop3d::make_session_process;
-    return login::run_service(protocol, parse_daemon_args(argc, argv, "pop3d [-c config_root] [-v]"));
+    return login::run_service(protocol, parse_daemon_args(argc, argv, "usage: pop3d [-c config_root] [-v]"));
 }

@@ -65,7 +65,7 @@ void open_log(const config::MainCf& main, bool verbose, const char* program) {
 }   // namespace
 
 int main(int argc, char** argv) {
-    auto args = parse_daemon_args(argc, argv, "queued [-c ROOT] [-v]");
+    auto args = parse_daemon_args(argc, argv, "usage: queued [-c ROOT] [-v]");
     auto configuration = queued::Configuration::load(args.config_root);
     if (!configuration) {
         std::fprintf(stderr, "queued: fatal: %s\n", configuration.error().text.c_str());

@@ -241,7 +241,7 @@ int run(int argc, char** argv) {
     const bool alone = stand_alone != words.end();
     words.erase(stand_alone, words.end());
     const auto arguments = parse_daemon_args(static_cast<int>(words.size()), words.data(),
-                                             "smtpd [-c ROOT] [-v] | smtpd -S [-c DIR] [-v]");
+                                             "usage: smtpd [-c ROOT] [-v] | smtpd -S [-c DIR] [-v]");
     signal(SIGPIPE, SIG_IGN);
     if (alone) return run_stand_alone(arguments.config_root, arguments.verbose);
     log::Options options;

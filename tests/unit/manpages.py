@@ -42,7 +42,7 @@ def read(*names):
 
 def options_of_code(source):
     found = set()
-    for text in re.findall(r'getopt(?:_long)?\(argc, argv,\s+"\+?([^"]*)"', source):
+    for text in re.findall(r'(?:getopt(?:_long)?\(argc, argv,|kLetters =)\s+"\+?([^"]*)"', source):
         found |= set(text.replace(":", ""))
     found |= {"-" + name for name in re.findall(r'\{"([a-z-]+)", (?:no|required)_argument', source)}
     found |= {text[1:] for text in re.findall(r'(?:argument|word\)?|string_view\(\w+\)) == "(-[^"]+)"', source) if text != "--"}

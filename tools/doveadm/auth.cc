@@ -75,7 +75,7 @@ int print_reply(const std::string& user, const Expected<ipc::AuthReply>& reply) 
 // The user and the password of the command line, or asked for.
 bool user_and_password(const Options& options, const char* usage, std::string& user, std::string& password) {
     if (options.rest.empty() || options.rest.size() > 2) {
-        std::fprintf(stderr, "doveadm %s\n", usage);
+        std::fprintf(stderr, "usage: doveadm %s\n", usage);
         return false;
     }
     user = options.rest[0];
@@ -175,7 +175,7 @@ int auth_lookup(Context& context, const Arguments& arguments) {
     Options options;
     if (!parse_options(arguments, "", "axf", usage, options)) return EX_USAGE;
     if (options.rest.empty()) {
-        std::fprintf(stderr, "doveadm %s\n", usage);
+        std::fprintf(stderr, "usage: doveadm %s\n", usage);
         return EX_USAGE;
     }
     std::string path =

@@ -48,7 +48,7 @@ std::vector<std::string> Options::values(char letter) const {
 bool parse_options(const Arguments& arguments, std::string_view flags, std::string_view with_value,
                    std::string_view usage, Options& out) {
     auto wrong = [&](const std::string& why) {
-        std::fprintf(stderr, "%s\ndoveadm %s\n", why.c_str(), std::string(usage).c_str());
+        std::fprintf(stderr, "%s\nusage: doveadm %s\n", why.c_str(), std::string(usage).c_str());
         return false;
     };
     for (size_t i = 0; i < arguments.size(); ++i) {

@@ -34,7 +34,7 @@ int run_sibling(const std::string& name, Arguments arguments) {
 
 int control(Context& context, const char* command, const Arguments& arguments) {
     if (!arguments.empty()) {
-        std::fprintf(stderr, "doveadm %s\n", command);
+        std::fprintf(stderr, "usage: doveadm %s\n", command);
         return EX_USAGE;
     }
     return run_sibling("dovecot", {"-c", context.config_file, command});

@@ -150,7 +150,11 @@ int log_errors(Context& context, const Arguments& arguments) {
     return 0;
 }
 
-int log_find(Context& context, const Arguments&) {
+int log_find(Context& context, const Arguments& arguments) {
+    if (!arguments.empty()) {
+        std::fprintf(stderr, "usage: doveadm log find\n");
+        return EX_USAGE;
+    }
     for (auto [level, setting] : {std::pair{"Debug", "debug_log_path"},
                                   {"Info", "info_log_path"},
                                   {"Warning", "log_path"},

@@ -18,7 +18,7 @@ int pw(Context&, const Arguments& arguments) {
         return 0;
     }
     if (!options.rest.empty()) {
-        std::fprintf(stderr, "doveadm %s\n", usage);
+        std::fprintf(stderr, "usage: doveadm %s\n", usage);
         return EX_USAGE;
     }
     std::string plain = options.value('p');

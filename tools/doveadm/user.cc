@@ -119,7 +119,7 @@ int user(Context& context, const Arguments& arguments) {
     Options options;
     if (!parse_options(arguments, "u", "axfe", usage, options)) return EX_USAGE;
     if (options.rest.empty()) {
-        std::fprintf(stderr, "doveadm %s\n", usage);
+        std::fprintf(stderr, "usage: doveadm %s\n", usage);
         return EX_USAGE;
     }
     std::string path =

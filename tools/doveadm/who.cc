@@ -128,7 +128,7 @@ int who(Context& context, const Arguments& arguments) {
         else if (filter.user.empty())
             filter.user = word;
         else {
-            std::fprintf(stderr, "doveadm %s\n", usage);
+            std::fprintf(stderr, "usage: doveadm %s\n", usage);
             return EX_USAGE;
         }
     }

@@ -80,15 +80,15 @@ int main(int argc, char** argv) {
             default:
                 std::fprintf(stderr,
                              "postcat: fatal: usage: postcat [-b (body text)] [-c config_dir] [-e (envelope records)] "
-                             "[-h (header text)] "
-                             "[-q (access queue)] [-v] [file(s)...]\n");
+                             "[-h (header text)] [-v] -q (access queue) queue_id...\n");
                 return 64;
         }
     }
     if (!body && !header && !envelope) body = header = envelope = true;
-    auto main_cf = tools::load_config(directory, "postcat");
     if (!queue || optind >= argc)
-        tools::die("postcat", 64, "use -q and a queue id: messages have no files of their own");
+        tools::die("postcat", 64,
+                   "usage: postcat -q [-behv] [-c config_dir] queue_id...: messages have no files of their own");
+    auto main_cf = tools::load_config(directory, "postcat");
     int status = 0;
     for (int i = optind; i < argc; ++i) {
         std::string id = argv[i];

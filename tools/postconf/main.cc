@@ -87,7 +87,7 @@ int usage() {
         "usage: postconf [-aAlm] [-c config_dir] [-C class] [-dfhHnpx] [-e|-X|-#] [-M|-F|-P] [-o name=value] "
         "[name...]\n",
         stderr);
-    return 1;
+    return 64;
 }
 
 // Two of these together make no sense: "specify one of -d -n".

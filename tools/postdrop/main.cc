@@ -105,6 +105,7 @@ int main(int argc, char** argv) {
             default: tools::die("postdrop", 64, "usage: postdrop [-c config_dir] [-v]");
         }
     }
+    if (optind < argc) tools::die("postdrop", 64, "usage: postdrop [-c config_dir] [-v]");
     auto main_cf = tools::load_config(directory, "postdrop");
     if (borrowed_rights && ::clearenv() != 0) return 75;
     if (!may_submit(main_cf))

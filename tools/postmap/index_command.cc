@@ -236,7 +236,7 @@ void print_all(const IndexOptions& options, const config::MainCf& main, const st
 int usage() {
     std::fprintf(stderr, "usage: %s [-fFinNoprsuUvw] [-c config_dir] [-d key] [-q key] [map_type:]file...\n",
                  program_name);
-    return 1;
+    return 64;
 }
 
 }   // namespace

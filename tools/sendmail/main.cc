@@ -195,7 +195,7 @@ int main(int argc, char** argv) {
         case Mode::kFlushSite: return flush(main_cf, ipc::ControlVerb::kFlushSite, options.argument);
         case Mode::kNewaliases: {
             std::string program = sibling(main_cf, "command_directory", "newaliases");
-            ::execl(program.c_str(), "newaliases", static_cast<char*>(nullptr));
+            ::execl(program.c_str(), "newaliases", "-c", main_cf.directory().c_str(), static_cast<char*>(nullptr));
             tools::die(kName, 69, "execute " + program + ": " + strerror(errno));
         }
         case Mode::kSmtp: speak_smtp(main_cf);

@@ -3,6 +3,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <sstream>
 
 namespace postcot::tools {
@@ -31,6 +32,8 @@ uint8_t parse_notify(const std::string& text, std::string& error) {
 
 }   // namespace
 
+constexpr const char* kLetters = "+A:B:C:D:F:GIL:N:O:R:UV:X:b:ce:f:h:imno:p:r:q:tvx";
+
 SendmailOptions parse_sendmail_options(int argc, char** argv) {
     SendmailOptions out;
     std::string name = argc > 0 ? argv[0] : "sendmail";
@@ -38,8 +41,7 @@ SendmailOptions parse_sendmail_options(int argc, char** argv) {
     if (name == "mailq") out.mode = SendmailOptions::Mode::kListQueue;
     if (name == "newaliases") out.mode = SendmailOptions::Mode::kNewaliases;
     opterr = 0;
-    for (int option; out.error.empty() &&
-                     (option = ::getopt(argc, argv, "+A:B:C:D:F:GIL:N:O:R:UV:X:b:ce:f:h:imno:p:r:q:tvx")) != -1;) {
+    for (int option; out.error.empty() && (option = ::getopt(argc, argv, kLetters)) != -1;) {
         std::string value = optarg ? optarg : "";
         switch (option) {
             case 'B':
@@ -117,7 +119,10 @@ SendmailOptions parse_sendmail_options(int argc, char** argv) {
                     out.mode = SendmailOptions::Mode::kFlush;
                     break;
                 }
-                out.error = std::string("invalid option: -") + static_cast<char>(optopt);
+                out.error =
+                    "usage: sendmail [options] [recipient ...]: " +
+                    std::string(std::strchr(kLetters, optopt) ? "argument missing after -" : "invalid option: -") +
+                    static_cast<char>(optopt);
                 break;
             default:   // -A -D -G -L -O -U -X -c -e -h -m -n -p -v -x: accepted, as Postfix does
                 break;

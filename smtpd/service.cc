@@ -157,6 +157,7 @@ Expected<std::shared_ptr<const Service>> Service::make(const config::MasterServi
     out->helo_required = main.boolean("smtpd_helo_required");
     out->disable_vrfy = main.boolean("disable_vrfy_command");
     out->strict_envelopes = main.boolean("strict_rfc821_envelopes");
+    out->min_user = main.boolean("allow_min_user");
     out->smtputf8 = main.boolean("smtputf8_enable");
     out->delay_reject = main.boolean("smtpd_delay_reject");
     out->reject_unlisted_recipient = main.boolean("smtpd_reject_unlisted_recipient");

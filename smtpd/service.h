@@ -75,6 +75,7 @@ struct Service {
     bool sasl_no_plaintext = false, sasl_no_anonymous = true, sasl_no_plaintext_in_tls = false,
          sasl_no_anonymous_in_tls = true;
     bool helo_required = false, disable_vrfy = false, strict_envelopes = false, smtputf8 = true;
+    bool min_user = false;   // allow_min_user
     bool delay_reject = true, reject_unlisted_recipient = true, reject_unlisted_sender = false,
          relay_before_recipient = true;
     bool peername_lookup = true, always_add_missing_headers = false, forbid_unauth_pipelining = false,

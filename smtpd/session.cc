@@ -283,7 +283,7 @@ bool Session::refuse_early(const smtp::CommandLine& command) {
     const auto verb = command.verb;
     const auto word = smtp::upper(command.word);
     if (service_.forbidden_commands.count(word) ||
-        (verb == smtp::Verb::kUnknown && !smtp::is_alpha(command.word.front()))) {
+        (verb == smtp::Verb::kUnknown && (!smtp::is_alpha(command.word.front()) || command.word.ends_with(':')))) {
         log_warning("non-SMTP command from " + c_.client.name_address() + ": " + printable(command.word, 30) + ' ' +
                     printable(command.arguments, 100));
         ++errors_;   // not done, whatever the code says

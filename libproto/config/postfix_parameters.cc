@@ -46,7 +46,7 @@ constexpr Parameter kParameters[] = {
     {"alias_maps", kText, "hash:/etc/aliases, nis:mail.aliases", kHonoured},
     {"allow_mail_to_commands", kText, "alias, forward", kHonoured},
     {"allow_mail_to_files", kText, "alias, forward", kHonoured},
-    {"allow_min_user", kBoolean, "no", kUnsupported},
+    {"allow_min_user", kBoolean, "no", kHonoured},
     {"allow_percent_hack", kBoolean, "yes", kHonoured},
     {"allow_untrusted_routing", kBoolean, "no", kHonoured},
     {"alternate_config_directories", kText, "", kHonoured},

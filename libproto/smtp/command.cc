@@ -43,6 +43,7 @@ Expected<Mail> parse_mail(std::string_view arguments, const MailOptions& options
     if (!take_keyword(arguments, "FROM", options.strict)) return fail(501, "5.5.4", "Syntax: MAIL FROM:<address>");
     PathOptions path_options;
     path_options.strict = options.strict;
+    path_options.min_user = options.min_user;
     path_options.smtputf8 = options.offered.smtputf8 && asks_smtputf8(arguments);
     std::string_view rest;
     auto path = parse_path(arguments, PathKind::kReverse, path_options, rest);
@@ -56,6 +57,7 @@ Expected<Rcpt> parse_rcpt(std::string_view arguments, const MailOptions& options
     if (!take_keyword(arguments, "TO", options.strict)) return fail(501, "5.5.4", "Syntax: RCPT TO:<address>");
     PathOptions path_options;
     path_options.strict = options.strict;
+    path_options.min_user = options.min_user;
     path_options.smtputf8 = smtputf8;
     std::string_view rest;
     auto path = parse_path(arguments, PathKind::kForward, path_options, rest);

@@ -69,7 +69,8 @@ struct Auth {
 
 struct MailOptions {
     Offered offered;
-    bool strict = false;   // strict_rfc821_envelopes
+    bool strict = false;    // strict_rfc821_envelopes
+    bool min_user = true;   // allow_min_user
 };
 
 // Each takes CommandLine::arguments.

@@ -71,6 +71,7 @@ class Parser {
         if (at_ < in_.size() && !is_space(in_[at_])) return bad();
         if (path.null() && kind_ == PathKind::kForward) return bad();
         if (path.local.empty() && !path.domain.empty()) return bad();
+        if (!options_.min_user && path.local.starts_with('-')) return bad();
         const size_t max_local = options_.strict ? 64 : kMaxLocalPart;
         if (path.local.size() > max_local) return bad();
         // §4.5.1: <postmaster> has no domain; other names without one are liberality.
@@ -172,7 +173,7 @@ class Parser {
         if (!options_.strict && name.size() > 1 && name.back() == '.') name.remove_suffix(1);
         out = name;
         // An address without brackets is no domain (resolve_numeric_domain).
-        return is_domain_syntax(name, true) && !is_ipv4(name);
+        return is_valid_hostname(name);
     }
 
     std::string_view in_;

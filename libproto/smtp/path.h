@@ -30,6 +30,7 @@ enum class PathKind { kReverse, kForward };
 struct PathOptions {
     bool smtputf8 = false;   // MAIL had SMTPUTF8
     bool strict = false;     // strict_rfc821_envelopes
+    bool min_user = true;   // allow_min_user: a local part may begin with '-', which a command could take for an option
 };
 
 inline constexpr size_t kMaxPath = 1500;   // octets between the brackets; RFC 5321 asks for 256, VERP and SRS for more

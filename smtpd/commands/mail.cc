@@ -12,6 +12,7 @@ namespace {
 smtp::MailOptions mail_options(const Service& service, uint32_t discarded) {
     smtp::MailOptions out;
     out.strict = service.strict_envelopes;
+    out.min_user = service.min_user;
     out.offered.size = !(discarded & kSize);
     out.offered.eight_bit_mime = !(discarded & kEightBitMime);
     out.offered.dsn = !(discarded & kDsn);

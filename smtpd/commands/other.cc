@@ -21,6 +21,7 @@ Task<void> Session::on_vrfy(std::string_view arguments) {
     }
     smtp::PathOptions options;
     options.smtputf8 = service_.smtputf8 && smtp::asks_smtputf8(arguments);   // RFC 6531 §3.7.4.2
+    options.min_user = service_.min_user;
     std::string_view rest;
     auto path = smtp::parse_path(arguments, smtp::PathKind::kForward, options, rest);
     if (!path) {

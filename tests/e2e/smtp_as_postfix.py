@@ -23,14 +23,21 @@ CONVERSATIONS = {
         "MAIL FROM:<user01@peer.test> SIZE=", "MAIL FROM:<user01@peer.test> BODY=8BITMIME", "MAIL FROM:<user01@peer.test> BODY=7BIT", "MAIL FROM:<user01@peer.test> BODY=BINARYMIME", "MAIL FROM:<user01@peer.test> BODY=X",
         "MAIL FROM:<user01@peer.test> SMTPUTF8", "MAIL FROM:<user01@peer.test> RET=FULL ENVID=abc", "MAIL FROM:<user01@peer.test> RET=X", "MAIL FROM:<user01@peer.test> RET=FULL RET=HDRS", "MAIL FROM:<user01@peer.test> ENVID=a+20b",
         "MAIL FROM:<user01@peer.test> ENVID=a+2", "MAIL FROM:<user01@peer.test> BOGUS=1", "MAIL FROM:<user01@peer.test> AUTH=<>", "MAIL FROM:<user01@peer.test> BOGUS", "MAIL FROM:<" + "a" * 300 + "@peer.test>",
-        "MAIL FROM:<user01@peer.test> SIZE=1000 BODY=8BITMIME SMTPUTF8 RET=HDRS", "MAIL FROM:<김@peer.test>", "MAIL FROM:<김@peer.test> SMTPUTF8"]), []),
+        "MAIL FROM:<user01@peer.test> SIZE=1000 BODY=8BITMIME SMTPUTF8 RET=HDRS", "MAIL FROM:<김@peer.test>", "MAIL FROM:<김@peer.test> SMTPUTF8", "MAIL FROM:<-x@peer.test>",
+        "MAIL FROM:<a@-peer.test>", "MAIL FROM:<a@peer-.test>", "MAIL FROM:<a@1.2.3>", "MAIL FROM:<a@127.0.0.1>", "MAIL FROM:<a@[IPv6:::1]>", "MAIL FROM:<a@[::1]>", "MAIL FROM:<a@[300.0.0.1]>", 'MAIL FROM:<"a"b@peer.test>',
+        "MAIL FROM:<a@peer.test>SIZE=1", "MAIL FROM:<a@peer.test> =1", "MAIL\tFROM:<a@peer.test>"]), []),
     "recipients": MAIL + ["RCPT TO:<user02@peer.test>", "RCPT TO:<nobody@peer.test>", "RCPT TO:<user02@elsewhere.test>", "RCPT TO:<>", "RCPT TO:<user02>", "RCPT TO:<user02@>", "RCPT TO:<@x.test:user02@peer.test>", "RCPT TO:user02@peer.test",
                           "RCPT TO: <user02@peer.test>", "RCPT", "RCPT TO", "RCPT TO:", "RCPT FROM:<user02@peer.test>", "RCPT TO:<user02@peer.test> NOTIFY=NEVER", "RCPT TO:<user02@peer.test> NOTIFY=SUCCESS,FAILURE,DELAY",
                           "RCPT TO:<user02@peer.test> NOTIFY=NEVER,SUCCESS", "RCPT TO:<user02@peer.test> NOTIFY=X", "RCPT TO:<user02@peer.test> ORCPT=rfc822;user02@peer.test", "RCPT TO:<user02@peer.test> ORCPT=bad", "RCPT TO:<user02@peer.test> BOGUS=1",
-                          "RCPT TO:<USER02@PEER.TEST>", 'RCPT TO:<"user02"@peer.test>', "RCPT TO:<user02+ext@peer.test>", "RCPT TO:<user02%peer.test>", "RCPT TO:<user02@peer.test.>", "RCPT TO:<user02@peer..test>", "RCPT TO:<a@" + "b" * 70 + ".test>", "DATA",
+                          "RCPT TO:<USER02@PEER.TEST>", 'RCPT TO:<"user02"@peer.test>', "RCPT TO:<user02+ext@peer.test>", "RCPT TO:<user02%peer.test>", "RCPT TO:<user02@peer.test.>", "RCPT TO:<user02@peer..test>", "RCPT TO:<a@" + "b" * 70 + ".test>", "RCPT TO:<-x@peer.test>", "RCPT TO:<a@-x.test>", "DATA",
                           b"Subject: x\r\n\r\nbody\r\n.\r\n", "QUIT"],
     "data": RCPT + ["DATA x", "DATA", b"Subject: x\r\n\r\n..stuffed\r\n.\r\n"] + MAIL[1:] + ["DATA"] + ["RSET"] + RCPT[1:] + ["DATA", b".\r\n"] + RCPT[1:] + ["DATA", b"Subject: y\n\nbare\n.\nstill\r\n.\r\n"] + RCPT[1:]
             + ["DATA", b"Subject: z\r\n\r\nx\n.\r\nMAIL FROM:<smuggled@peer.test>\r\n.\r\n"] + ["NOOP", "QUIT"],
+    # No way of ending a line but CRLF ends the data or starts a command.
+    "smuggling": HELLO + sum(([*MAIL[1:], "RCPT TO:<user02@peer.test>", "DATA", b"Subject: x\r\n\r\na" + end + b"NOOP\r\n.\r\n", "NOOP"] for end in [
+        b"\n.\n", b"\n.\r\n", b"\r.\r", b"\r.\r\n", b"\r\n.\r", b"\r\n.\n", b"\r\n.\r\r\n", b"\r\n.\0\r\n", b"\r\n\0.\r\n", b"\n\r.\r\n", b"\x85.\x85"]), []),
+    "headers": ["Subject: x"],
+    "browser": ["POST / HTTP/1.0"],
     "bdat": RCPT + [b"BDAT 12\r\nSubject: x\r\n", b"BDAT 12\r\n\r\nlast one\r\n", "BDAT 0 LAST"] + RCPT[1:] + [b"BDAT 15 LAST\r\nSubject: y\r\n\r\nx", "BDAT", "BDAT x", "BDAT 5 BOGUS", "RSET"] + RCPT[1:]
             + [b"BDAT 4\r\nSubj", "DATA", "RSET", b"BDAT 4\r\nabcd", b"BDAT 4 LAST\r\nabcd", "NOOP", "QUIT"],
     "pipelining": [("EHLO client.example.org",), ("MAIL FROM:<user01@peer.test>", "RCPT TO:<nobody@peer.test>", "RCPT TO:<user02@peer.test>", "DATA"), b"Subject: x\r\n\r\n.\r\n", ("RSET", "NOOP", "VRFY user01@peer.test", "QUIT")],

@@ -53,10 +53,17 @@ std::vector<Entry> dovecot_entries() {
     return out;
 }
 
-// One macro argument that prints as `text` does.
+// One macro argument that prints as `text` does. A word of more than a line's width may be broken.
 std::string argument(std::string_view text) {
+    constexpr size_t kWidth = 40;
     std::string out = "\"\\&";
+    size_t unbroken = 0;
     for (char c : text) {
+        unbroken = c == ' ' ? 0 : unbroken + 1;
+        if (unbroken > kWidth) {
+            out += "\\:";
+            unbroken = 0;
+        }
         switch (c) {
             case '\\': out += "\\e"; break;
             case '"': out += "\\(dq"; break;
@@ -67,6 +74,10 @@ std::string argument(std::string_view text) {
             case '~': out += "\\(ti"; break;
             case '\t':
             case '\n': out += ' '; break;
+            case ',':
+                out += ",\\:";
+                unbroken = 0;
+                break;
             default: out += c;
         }
     }

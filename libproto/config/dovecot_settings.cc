@@ -1,4 +1,4 @@
-// Every setting of Dovecot 2.3.19. Last column: what Postcot does with it.
+// Every setting of Dovecot 2.3.19. Last column: what Postcot does with it. One that is honoured has its sentence in docs/man/dovecot.conf.5.in.
 #include "libproto/config/dovecot_settings.h"
 
 #include <algorithm>

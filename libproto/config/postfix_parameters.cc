@@ -1,4 +1,5 @@
-// Every parameter of Postfix 3.7 (postconf(5)), as `postconf -d` lists them. Last column: what Postcot does with it.
+// Every parameter of Postfix 3.7 (postconf(5)), as `postconf -d` lists them. Last column: what Postcot does with it. One that is honoured has its sentence in
+// docs/man/postconf.5.in.
 #include <algorithm>
 #include <iterator>
 

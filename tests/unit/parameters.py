@@ -1,6 +1,7 @@
 """The parameter tables tell the truth: what is marked honoured is read somewhere, and what the code reads is not reported as unsupported.
 
-To honour one more parameter, read it and change the last column of its line in libproto/config/postfix_parameters.cc or dovecot_settings.cc."""
+To honour one more parameter, read it and change the last column of its line in libproto/config/postfix_parameters.cc or dovecot_settings.cc;
+and give it its sentence in docs/man/postconf.5.in or dovecot.conf.5.in, which manpages.py asks for."""
 import pathlib
 import re
 import sys

@@ -21,6 +21,7 @@ std::string printable(std::string_view text) {
 
 // A number at the start of `in`, taken off it with one following space.
 Expected<uint64_t> take_number(std::string_view& in) {
+    while (in.size() > 1 && in.front() == ' ') in.remove_prefix(1);   // spaces too many are forgiven, as Dovecot does
     uint64_t n = 0;
     size_t i = 0;
     for (; i < in.size() && in[i] >= '0' && in[i] <= '9'; ++i) {

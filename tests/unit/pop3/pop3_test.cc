@@ -13,6 +13,7 @@ static std::string error_of(std::string_view line) {
 
 TEST_CASE("RFC 1939 5, 7: commands and their arguments") {
     CHECK(std::get<Retr>(*parse_command("retr 12")).number == 12);
+    CHECK(std::get<Retr>(*parse_command("RETR  7 ")).number == 7);
     CHECK(std::get<List>(*parse_command("LIST")).number == std::nullopt);
     CHECK(std::get<Uidl>(*parse_command("UIDL 3")).number == 3U);
     CHECK(std::get<Top>(*parse_command("TOP 1 10")).lines == 10);

@@ -1,5 +1,7 @@
 #include "imapd/capability.h"
 
+#include "imapd/settings.h"
+
 namespace postcot::imapd {
 
 namespace {
@@ -9,7 +11,8 @@ constexpr std::string_view kAfter =
     "IMAP4rev1 SASL-IR ID ENABLE IDLE SORT THREAD=REFERENCES THREAD=REFS THREAD=ORDEREDSUBJECT MULTIAPPEND UNSELECT "
     "CHILDREN NAMESPACE "
     "UIDPLUS LIST-EXTENDED CONDSTORE ESEARCH SEARCHRES WITHIN LIST-STATUS MOVE STATUS=SIZE LITERAL+ SPECIAL-USE "
-    "CREATE-SPECIAL-USE";
+    "CREATE-SPECIAL-USE BINARY PREVIEW SAVEDATE APPENDLIMIT=2147483648";
+static_assert(kMaxMessage == 2147483648);
 
 std::string with_setting(std::string_view built_in, const std::string& setting) {
     if (setting.empty()) return std::string(built_in);

@@ -1,4 +1,4 @@
-// RFC 3501 §6.3.11 APPEND, RFC 3502 MULTIAPPEND, APPENDUID (RFC 4315 §3). The message goes from the connection to the store as it comes.
+// RFC 3501 §6.3.11 APPEND, RFC 3502 MULTIAPPEND, APPENDUID (RFC 4315 §3), literals of RFC 3516. The message goes from the connection to the store as it comes.
 #include <fmt/format.h>
 
 #include "imapd/commands/commands.h"
@@ -108,7 +108,6 @@ class Appender {
     Task<std::optional<Reply>> take_message(const imap::Append& message) {
         imap::CommandReader& reader = session_.reader();
         uint64_t left = reader.literal_size();
-        if (reader.literal_binary()) co_return co_await refuse(no("UNKNOWN-CTE", "Binary literals are not supported."));
         // RFC 3502 §6.3.11: so a client takes a MULTIAPPEND back; and no message is empty.
         if (left == 0) co_return co_await refuse(no("", "Can't save a zero byte message."));
         if (left > kMaxMessage) co_return co_await refuse(no("TOOBIG", "Message is too big."));

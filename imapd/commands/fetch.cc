@@ -44,6 +44,7 @@ Task<Dispatch> on(Session& session, const imap::Fetch& fetch) {
     }
     if (writer.set_seen()) session.owner().changed(session.state().mailbox, &session);
     News news = fetch.uid ? News::kAll : News::kNoExpunges;
+    if (writer.unknown_encoding()) co_return Dispatch{no("UNKNOWN-CTE", "Unknown Content-Transfer-Encoding."), news};
     if (writer.some_gone())
         co_return Dispatch{no("EXPUNGEISSUED", "Some of the requested messages no longer exist."), news};
     co_return Dispatch{ok("Fetch completed."), news};

@@ -1,6 +1,7 @@
 #include "imapd/commands/fetch_writer.h"
 
 #include <algorithm>
+#include <cstring>
 #include <ctime>
 
 #include "imapd/flags.h"
@@ -23,6 +24,19 @@ bool is_header(const imap::FetchItem& item) {
     return item.section.kind != Section::kAll && item.section.kind != Section::kText;
 }
 
+Expected<bool> has_nul(maildir::Content& content, uint64_t offset, uint64_t length) {
+    std::string piece(64 * 1024, '\0');
+    while (length > 0) {
+        auto got = content.read(piece.data(), static_cast<size_t>(std::min<uint64_t>(piece.size(), length)), offset);
+        if (!got) return fail(got.error());
+        if (*got == 0) return false;
+        if (std::memchr(piece.data(), '\0', *got)) return true;
+        offset += *got;
+        length -= *got;
+    }
+    return false;
+}
+
 }   // namespace
 
 FetchWriter::FetchWriter(const imap::Fetch& fetch, std::vector<maildir::SeqNum> messages, bool read_only,
@@ -40,7 +54,7 @@ FetchWriter::FetchWriter(const imap::Fetch& fetch, std::vector<maildir::SeqNum> 
     };
     if (fetch.uid) add(Kind::kUid, "UID");   // RFC 3501 §6.4.8
     for (const imap::FetchItem& item : fetch.items) {
-        if (!is_section(item) && has(item.kind)) continue;
+        if (!is_section(item) && item.kind != Kind::kBinarySize && has(item.kind)) continue;
         items_.push_back(item);
         sets_seen_ = sets_seen_ || (is_section(item) && !item.peek && !read_only);
     }
@@ -75,7 +89,8 @@ Expected<bool> FetchWriter::fill(maildir::Mailbox& mailbox, std::string& out, si
         first_item_ = false;
         auto written = write_item(mailbox, item, out);
         if (!written) {
-            gone_ = true;
+            bool encoding = written.error().enhanced == "UNKNOWN-CTE";
+            (encoding ? unknown_encoding_ : gone_) = true;
             if (in_out_) {   // nothing of it is out yet: leave the message out
                 out.resize(message_start_);
                 in_message_ = false;
@@ -153,7 +168,7 @@ Expected<void> FetchWriter::write_item(maildir::Mailbox& mailbox, const imap::Fe
             out += "FLAGS ";
             append_flags(out, message.flags(), message.recent(), mailbox.keywords());
             return {};
-        case Kind::kInternalDate: append_internal_date(out, message.internal_date()); return {};
+        case Kind::kInternalDate: append_date(out, "INTERNALDATE", message.internal_date()); return {};
         case Kind::kRfc822Size: {
             auto size = message.size();
             if (!size) return fail(size.error());
@@ -166,6 +181,26 @@ Expected<void> FetchWriter::write_item(maildir::Mailbox& mailbox, const imap::Fe
             imap::append_number(out, message.modseq().value);
             out += ')';
             return {};
+        case Kind::kSaveDate: {
+            auto date = message.save_date();
+            if (!date) return fail(date.error());
+            append_date(out, "SAVEDATE", *date);
+            return {};
+        }
+        case Kind::kPreview: {
+            auto preview = message.preview();
+            if (!preview) return fail(preview.error());
+            out += "PREVIEW ";
+            imap::append_string(out, *preview);
+            return {};
+        }
+        case Kind::kBinarySize: {
+            auto content = message.open(item.section);
+            if (!content) return fail(content.error());
+            out += item.label + ' ';
+            imap::append_number(out, *content ? (*content)->size() : 0);
+            return {};
+        }
         case Kind::kEnvelope: return cached("ENVELOPE ", message.envelope());
         case Kind::kBodyStructure: return cached("BODYSTRUCTURE ", message.bodystructure());
         case Kind::kBody: return cached("BODY ", message.body());
@@ -180,29 +215,30 @@ Expected<void> FetchWriter::write_item(maildir::Mailbox& mailbox, const imap::Fe
 Expected<void> FetchWriter::open_section(maildir::Mailbox& mailbox, const imap::FetchItem& item, std::string& out) {
     auto content = mailbox.at(messages_[next_]).open(item.section);
     if (!content) return fail(content.error());
-    out += item.label;
     if (!*content) {
-        out += " {0}\r\n";   // as Dovecot: an empty string
+        out += item.label + " {0}\r\n";   // as Dovecot: an empty string
         return {};
     }
     uint64_t size = (*content)->size();
-    content_offset_ = 0;
-    content_left_ = size;
-    if (item.partial) {
-        content_offset_ = std::min(item.partial->offset, size);
-        content_left_ = std::min(item.partial->length, size - content_offset_);
-    }
+    uint64_t offset = item.partial ? std::min(item.partial->offset, size) : 0;
+    uint64_t length = item.partial ? std::min(item.partial->length, size - offset) : size;
+    content_binary_ = item.section.decoded;
+    auto nul = content_binary_ ? has_nul(**content, offset, length) : Expected<bool>(false);
+    if (!nul) return fail(nul.error());
     if (is_header(item)) {
         ++counters_.header_count;
-        counters_.header_bytes += content_left_;
+        counters_.header_bytes += length;
     } else {
         ++counters_.body_count;
-        counters_.body_bytes += content_left_;
+        counters_.body_bytes += length;
     }
-    out += " {";
-    imap::append_number(out, content_left_);
+    out += item.label;
+    out += *nul ? " ~{" : " {";   // RFC 3516 §4.2: literal8 is for what has NULs
+    imap::append_number(out, length);
     out += "}\r\n";
-    if (content_left_ > 0) content_ = std::move(*content);
+    content_offset_ = offset;
+    content_left_ = length;
+    if (length > 0) content_ = std::move(*content);
     return {};
 }
 
@@ -219,6 +255,8 @@ Expected<void> FetchWriter::pump_content(std::string& out, size_t target) {
                         got ? std::string("message ended before its size") : got.error().text);
         }
         out.resize(start + *got);
+        // RFC 3501 §9: a literal has no NUL. As Dovecot does; BINARY shows what is there.
+        if (!content_binary_) std::replace(out.begin() + static_cast<ptrdiff_t>(start), out.end(), '\0', '\x80');
         content_offset_ += *got;
         content_left_ -= *got;
     }
@@ -227,7 +265,7 @@ Expected<void> FetchWriter::pump_content(std::string& out, size_t target) {
 }
 
 // In this host's zone, as Dovecot does.
-void FetchWriter::append_internal_date(std::string& out, maildir::DateTime date) {
+void FetchWriter::append_date(std::string& out, std::string_view label, maildir::DateTime date) {
     int64_t block = date.seconds / 900;   // zones change on quarters of an hour
     if (block != zone_block_) {
         zone_block_ = block;
@@ -236,7 +274,8 @@ void FetchWriter::append_internal_date(std::string& out, maildir::DateTime date)
         localtime_r(&seconds, &local);
         zone_minutes_ = static_cast<int>(local.tm_gmtoff / 60);
     }
-    out += "INTERNALDATE \"";
+    out += label;
+    out += " \"";
     out += imap::format_date_time({date.seconds, zone_minutes_});
     out += '"';
 }

@@ -24,6 +24,8 @@ class FetchWriter {
 
     bool some_gone() const { return gone_; }   // messages that someone else expunged were left out
     bool set_seen() const { return set_seen_; }
+    // A part whose transfer encoding is not known was asked for decoded (RFC 3516 §4.3): its message was left out.
+    bool unknown_encoding() const { return unknown_encoding_; }
 
   private:
     void begin_message(maildir::Mailbox& mailbox, std::string& out);
@@ -32,7 +34,7 @@ class FetchWriter {
     Expected<void> write_item(maildir::Mailbox& mailbox, const imap::FetchItem& item, std::string& out);
     Expected<void> open_section(maildir::Mailbox& mailbox, const imap::FetchItem& item, std::string& out);
     Expected<void> pump_content(std::string& out, size_t target);
-    void append_internal_date(std::string& out, maildir::DateTime date);
+    void append_date(std::string& out, std::string_view label, maildir::DateTime date);   // INTERNALDATE, SAVEDATE
 
     std::vector<imap::FetchItem> items_;
     std::vector<maildir::SeqNum> messages_;
@@ -51,9 +53,11 @@ class FetchWriter {
     std::unique_ptr<maildir::Content> content_;   // the literal that is being written
     uint64_t content_offset_ = 0;
     uint64_t content_left_ = 0;
+    bool content_binary_ = false;
     size_t marked_until_ = 0;
     std::vector<maildir::SeqNum> newly_seen_;
     bool gone_ = false;
+    bool unknown_encoding_ = false;
     bool set_seen_ = false;
     int64_t zone_block_ = INT64_MIN;   // of the last INTERNALDATE
     int zone_minutes_ = 0;

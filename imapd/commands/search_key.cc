@@ -38,6 +38,9 @@ To kind_of(From kind) {
         case From::kSentBefore: return To::kSentBefore;
         case From::kSentOn: return To::kSentOn;
         case From::kSentSince: return To::kSentSince;
+        case From::kSavedBefore: return To::kSavedBefore;
+        case From::kSavedOn: return To::kSavedOn;
+        case From::kSavedSince: return To::kSavedSince;
         case From::kLarger: return To::kLarger;
         case From::kSmaller: return To::kSmaller;
         case From::kOlder: return To::kOlder;

@@ -1,4 +1,4 @@
-// RFC 3501 §6.3.10; HIGHESTMODSEQ (RFC 7162), SIZE (RFC 8438).
+// RFC 3501 §6.3.10; HIGHESTMODSEQ (RFC 7162), SIZE (RFC 8438), APPENDLIMIT (RFC 7889).
 #include "imapd/commands/status.h"
 
 #include "imapd/commands/commands.h"
@@ -24,6 +24,7 @@ Expected<void> append_status(std::string& out, maildir::MailStore& store, const 
     if (items.unseen) add("UNSEEN", status->unseen);
     if (items.highest_modseq) add("HIGHESTMODSEQ", status->highest_modseq.value);
     if (items.size) add("SIZE", status->size);
+    if (items.append_limit) add("APPENDLIMIT", kMaxMessage);   // RFC 7889 §4
     out += "* STATUS ";
     imap::append_mailbox(out, mailbox);
     out += " (" + list + ")\r\n";
@@ -31,7 +32,6 @@ Expected<void> append_status(std::string& out, maildir::MailStore& store, const 
 }
 
 Task<Dispatch> on(Session& session, const imap::Status& command) {
-    if (command.items.append_limit) co_return Dispatch{bad("Unknown status item APPENDLIMIT"), News::kNone};
     if (command.items.highest_modseq) session.enable_condstore();   // RFC 7162 §3.1: it is a CONDSTORE enabling command
     std::string out;
     // The \Recent messages of the selected mailbox belong to this session: another look at the folder does not see them.

@@ -107,6 +107,36 @@ Expected<void> parse_partial(Lexer& in, FetchItem& item) {
     return in.expect('>');
 }
 
+// RFC 3516 §4: section-binary = "[" [section-part] "]"; `in` is after the "[".
+Expected<void> parse_binary_section(Lexer& in, FetchItem& item) {
+    item.section.decoded = true;
+    while (!in.eat(']')) {
+        if (!item.section.part.empty()) {
+            auto dot = in.expect('.');
+            if (!dot) return dot;
+            item.label += '.';
+        }
+        auto number = in.nz_number();
+        if (!number) return fail(0, "expected a part number");
+        if (item.section.part.size() == 64) return fail(0, "section has too many part numbers");
+        append_number(item.label, *number);
+        item.section.part.push_back(*number);
+    }
+    item.label += ']';
+    return {};
+}
+
+// RFC 8970 §3.1: "PREVIEW" [SP "(" preview-mod *(SP preview-mod) ")"]. Previews are always at hand: LAZY changes nothing.
+Expected<void> parse_preview_modifiers(Lexer& in) {
+    if (!in.rest().starts_with(" (")) return {};
+    in.eat(' ');
+    in.eat('(');
+    do {
+        if (!in.eat_word("LAZY")) return fail(0, "Unknown PREVIEW modifier " + to_upper(in.word()));
+    } while (in.eat_spaces());
+    return in.expect(')');
+}
+
 // The name up to "[", " ", ")" or the end.
 std::string_view take_name(Lexer& in) {
     std::string_view rest = in.rest();
@@ -128,6 +158,19 @@ Expected<void> parse_item(Lexer& in, std::vector<FetchItem>& items, bool alone) 
         items.push_back(std::move(item));
         return {};
     }
+    if ((name == "BINARY" || name == "BINARY.PEEK" || name == "BINARY.SIZE") && in.eat('[')) {
+        bool size = name == "BINARY.SIZE";
+        FetchItem item = simple(size ? Kind::kBinarySize : Kind::kSection, size ? "BINARY.SIZE[" : "BINARY[");
+        item.peek = name != "BINARY";
+        auto section = parse_binary_section(in, item);
+        if (!section) return section;
+        if (!size) {
+            auto partial = parse_partial(in, item);
+            if (!partial) return partial;
+        }
+        items.push_back(std::move(item));
+        return {};
+    }
     auto add = [&](Kind kind) { items.push_back(simple(kind, name)); };
     if (name == "UID")
         add(Kind::kUid);
@@ -145,7 +188,12 @@ Expected<void> parse_item(Lexer& in, std::vector<FetchItem>& items, bool alone) 
         add(Kind::kBody);
     else if (name == "MODSEQ")
         add(Kind::kModSeq);
-    else if (name == "RFC822")
+    else if (name == "SAVEDATE")
+        add(Kind::kSaveDate);
+    else if (name == "PREVIEW") {
+        add(Kind::kPreview);
+        return parse_preview_modifiers(in);
+    } else if (name == "RFC822")
         items.push_back(old_name(Kind::kRfc822, mime::Section::Kind::kAll, false, name));
     else if (name == "RFC822.HEADER")
         items.push_back(old_name(Kind::kRfc822Header, mime::Section::Kind::kHeader, true, name));

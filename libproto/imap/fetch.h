@@ -1,4 +1,4 @@
-// FETCH (RFC 3501 §6.4.5), CONDSTORE's CHANGEDSINCE (RFC 7162).
+// FETCH (RFC 3501 §6.4.5), CONDSTORE's CHANGEDSINCE (RFC 7162), BINARY (RFC 3516), SAVEDATE (RFC 8514), PREVIEW (RFC 8970).
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,10 @@ struct FetchItem {
         kBodyStructure,
         kBody /* without a section */,
         kModSeq,
-        kSection,   // BODY[...]
+        kSaveDate,
+        kPreview,
+        kBinarySize,   // BINARY.SIZE[...]
+        kSection,      // BODY[...], BINARY[...]
         kRfc822,
         kRfc822Header,
         kRfc822Text,   // the old names: same content as a section, own label

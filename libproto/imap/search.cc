@@ -36,6 +36,10 @@ constexpr std::array kKeyWords = std::to_array<KeyWord>({
     {"OLDER", Kind::kOlder, false, Argument::kNonZero},
     {"ON", Kind::kOn, false, Argument::kDate},
     {"RECENT", Kind::kRecent, false, Argument::kNone},
+    {"SAVEDATESUPPORTED", Kind::kAll, false, Argument::kNone},   // RFC 8514 §4.3: every mailbox has them
+    {"SAVEDBEFORE", Kind::kSavedBefore, false, Argument::kDate},
+    {"SAVEDON", Kind::kSavedOn, false, Argument::kDate},
+    {"SAVEDSINCE", Kind::kSavedSince, false, Argument::kDate},
     {"SEEN", Kind::kSeen, false, Argument::kNone},
     {"SENTBEFORE", Kind::kSentBefore, false, Argument::kDate},
     {"SENTON", Kind::kSentOn, false, Argument::kDate},

@@ -75,6 +75,14 @@ TEST_CASE("RFC 3501 6.4.5: FETCH items, macros, sections and partials") {
     CHECK(parsed<Fetch>("a FETCH 1 BODY[1.MIME]").items[0].section.kind == mime::Section::Kind::kMime);
     CHECK(parsed<Fetch>("a FETCH 1 BODY").items[0].kind == FetchItem::Kind::kBody);
     CHECK(parsed<Fetch>("a UID FETCH 1:* (FLAGS) (CHANGEDSINCE 12345)").changed_since == 12345u);
+    auto binary =
+        parsed<Fetch>("a FETCH 1 (BINARY[1.2]<3.4> BINARY.PEEK[] BINARY.SIZE[2] PREVIEW (LAZY) SAVEDATE)").items;
+    REQUIRE(binary.size() == 5);
+    CHECK(binary[0].label == "BINARY[1.2]<3>");
+    CHECK((binary[0].section.decoded && !binary[0].peek && binary[1].peek));
+    CHECK(binary[2].kind == FetchItem::Kind::kBinarySize);
+    all_bad({"a FETCH 1 BINARY", "a FETCH 1 BINARY[TEXT]", "a FETCH 1 BINARY[1.]", "a FETCH 1 BINARY.SIZE[1]<0.1>",
+             "a FETCH 1 PREVIEW ()"});
     // Spaces too many are forgiven, as Dovecot does.
     CHECK(parsed<Fetch>("a FETCH  1  ( FLAGS  UID )  ").items.size() == 2);
     CHECK(parsed<Fetch>("a FETCH 1 BODY[]<5>").items[0].partial->offset == 5);

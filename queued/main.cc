@@ -3,6 +3,7 @@
 //
 // SYNOPSIS
 //     queued [-c ROOT] [-v]
+//     queued [-c ROOT] --hand-back | --export DIR [--keep]
 //
 // DESCRIPTION
 //     Holds the mail that smtpd and sendmail accepted, and delivers it: what cleanup(8), pickup(8), qmgr(8), bounce(8), flush(8), showq(8), smtp(8),
@@ -10,6 +11,10 @@
 //     ROOT/postfix/master.cf (default ROOT: /etc).
 //
 //     A message is on disk before its sender is told so. Messages that arrive at the same time share one sync.
+//
+//     At its start it takes over what a Postfix left in queue_directory: each message once, with its queue id, envelope and schedule. --hand-back is the
+//     way back: what is not delivered becomes queue files of Postfix's. --export writes it into a folder as files for any mail system, with a script that gives
+//     them to its sendmail(1); with --keep, this is a copy. Both work while queued does not run: postcot(1) has them as commands.
 //
 // PROCESSES
 //     The first process only starts the others and restarts what dies. The manager runs as mail_owner and owns the spool. "queued: local" runs as
@@ -32,10 +37,14 @@
 //     postqueue(1), postsuper(1), sendmail(1), qmgr(8), docs/architecture.md "Queue journal"
 #include <sys/prctl.h>
 
+#include <string_view>
+#include <vector>
+
 #include "libproto/ipc/channel.h"
 #include "libproto/runtime/daemon.h"
 #include "libproto/runtime/log.h"
 #include "libproto/runtime/loop.h"
+#include "queued/hand_back_process.h"
 #include "queued/local/agent.h"
 #include "queued/manager_process.h"
 #include "queued/parent.h"
@@ -65,7 +74,23 @@ void open_log(const config::MainCf& main, bool verbose, const char* program) {
 }   // namespace
 
 int main(int argc, char** argv) {
-    auto args = parse_daemon_args(argc, argv, "usage: queued [-c ROOT] [-v]");
+    constexpr const char* kUsage = "usage: queued [-c ROOT] [-v] [--hand-back | --export DIR [--keep]]";
+    queued::HandBackRequest hand_back;
+    std::vector<char*> rest;
+    for (int i = 0; i < argc; ++i) {
+        const std::string_view word = argv[i];
+        if (i > 0 && word == "--hand-back") {
+            hand_back.wanted = true;
+        } else if (i > 0 && word == "--export" && i + 1 < argc) {
+            hand_back.wanted = true;
+            hand_back.folder = argv[++i];
+        } else if (i > 0 && word == "--keep" && !hand_back.folder.empty()) {
+            hand_back.keep = true;
+        } else {
+            rest.push_back(argv[i]);
+        }
+    }
+    auto args = parse_daemon_args(static_cast<int>(rest.size()), rest.data(), kUsage);
     auto configuration = queued::Configuration::load(args.config_root);
     if (!configuration) {
         std::fprintf(stderr, "queued: fatal: %s\n", configuration.error().text.c_str());
@@ -74,6 +99,7 @@ int main(int argc, char** argv) {
     open_log(configuration->main, args.verbose, "qmgr");
     for (const auto& warning : configuration->main.warnings(&configuration->master)) log::warning("{}", warning);
 
+    if (hand_back.wanted) return queued::run_hand_back(std::move(*configuration), hand_back);
     queued::ParentJobs jobs;
     jobs.manager = [&args](UniqueFd parent, queued::Configuration c) {
         return queued::run_manager(args.config_root, std::move(parent), std::move(c));

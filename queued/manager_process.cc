@@ -1,14 +1,7 @@
 #include "queued/manager_process.h"
 
-#include <fcntl.h>
 #include <signal.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
-#include <ctime>
 
 #include "libproto/ipc/channel.h"
 #include "libproto/runtime/log.h"
@@ -19,7 +12,9 @@
 #include "queued/intake/intake_server.h"
 #include "queued/intake/pickup.h"
 #include "queued/manager/manager.h"
+#include "queued/postfix_queue/hand_back.h"
 #include "queued/postfix_queue/import.h"
+#include "queued/spool_folders.h"
 #include "queued/store/store.h"
 
 namespace postcot::queued {
@@ -27,53 +22,7 @@ namespace postcot::queued {
 namespace {
 
 constexpr Millis kStopPatience{20000};   // for deliveries under way at SIGTERM
-
-struct Folder {
-    const char* name;
-    mode_t mode;
-    bool owned;      // by mail_owner; else as it is
-    bool postdrop;   // group setgid_group
-};
-
-// As postfix-files has them; made when absent, so that a fresh folder works.
-constexpr Folder kFolders[] = {
-    {"", 0755, false, false},        {"/private", 0700, true, false}, {"/public", 0710, true, true},
-    {"/maildrop", 0730, true, true}, {"/journal", 0700, true, false}, {"/large", 0700, true, false},
-    {"/index", 0700, true, false},   {"/corrupt", 0700, true, false},
-};
-
-Expected<void> prepare_folders(const std::string& queue_directory, const Account* owner, const Account* postdrop) {
-    for (const auto& folder : kFolders) {
-        std::string path = queue_directory + folder.name;
-        if (::mkdir(path.c_str(), folder.mode) != 0) {
-            if (errno != EEXIST) return fail_errno(errno, "create " + path);
-            if (!owner) continue;
-        } else {
-            ::chmod(path.c_str(), folder.mode);
-        }
-        if (!owner || !folder.owned) continue;
-        struct stat st {};
-        gid_t group = folder.postdrop && postdrop ? postdrop->gid : static_cast<gid_t>(-1);
-        if (::stat(path.c_str(), &st) == 0 &&
-            (st.st_uid != owner->uid || (group != static_cast<gid_t>(-1) && st.st_gid != group))) {
-            if (::chown(path.c_str(), owner->uid, group) != 0) return fail_errno(errno, "chown " + path);
-            ::chmod(path.c_str(), folder.mode);
-        }
-    }
-    return {};
-}
-
-// Two managers on one journal would destroy it: the one before us may still be ending (its parent was killed).
-Expected<UniqueFd> lock_queue(const std::string& queue_directory) {
-    std::string path = queue_directory + "/journal/lock";
-    UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (!fd) return fail_errno(errno, "open " + path);
-    for (int tries = 0; ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0; ++tries) {
-        if (errno != EWOULDBLOCK || tries >= 300) return fail(EBUSY, "another queue manager uses " + queue_directory);
-        ::usleep(100000);
-    }
-    return fd;
-}
+constexpr int kLockPatience = 30;   // seconds: the manager before us may still be ending, when its parent was killed
 
 struct Stop {
     Event event;
@@ -132,15 +81,15 @@ Task<int> serve(const std::string& config_root, UniqueFd parent_fd, Sockets sock
     IntakeServer intake(manager, scope, std::move(sockets.intake));
     Pickup pickup(manager, scope, std::move(sockets.pickup));
     ControlServer control(manager, pickup, scope, std::move(sockets.control));
-    PostfixImport::Hooks hooks;
-    hooks.reserve = [&](const std::string& id) { return manager.reserve(id); };
-    hooks.unreserve = [&](const std::string& id) { manager.unreserve(id); };
-    hooks.fresh_id = [&] { return manager.new_queue_id(); };
-    hooks.adopted = [&](const StoredMessage& message) { manager.adopted(message); };
-    hooks.ready = [&](StoredMessage message) { manager.ready(std::move(message)); };
-    hooks.now = [] { return static_cast<int64_t>(time(nullptr)); };
-    PostfixImport import(store, manager.settings().queue_directory, manager.settings().syslog_name + "/qmgr", hooks);
+    PostfixImport import(store, manager.settings().queue_directory, manager.settings().syslog_name + "/qmgr",
+                         PostfixImport::hooks_of(manager));
     import.recover();
+    HandBackSettings hand_back;
+    hand_back.directory = manager.settings().queue_directory;
+    hand_back.ident = manager.settings().syslog_name + "/qmgr";
+    if (auto recovered = co_await HandBack(store, hand_back).recover(); !recovered) {
+        log::fatal("queue: {}", recovered.error().text);
+    }
     manager.start();
     scope.spawn(import.run());
     agents.spawn(take_agents(parent, manager, stop, wake));
@@ -195,17 +144,9 @@ Task<int> serve(const std::string& config_root, UniqueFd parent_fd, Sockets sock
 int run_manager(const std::string& config_root, UniqueFd parent, Configuration configuration) {
     const config::MainCf& main = configuration.main;
     const std::string queue_directory = main.str("queue_directory");
-    Expected<Account> owner, postdrop;
-    const bool root = running_as_root();
-    if (root) {
-        owner = find_account(main.str("mail_owner"));
-        if (!owner) log::fatal("mail_owner: {}", owner.error().text);
-        postdrop = find_account(main.str("mail_owner"), main.str("setgid_group"));
-        if (!postdrop) log::fatal("setgid_group: {}", postdrop.error().text);
-    }
-    if (auto made = prepare_folders(queue_directory, root ? &*owner : nullptr, root ? &*postdrop : nullptr); !made) {
-        log::fatal("{}", made.error().text);
-    }
+    auto accounts = SpoolAccounts::find(main);
+    if (!accounts) log::fatal("{}", accounts.error().text);
+    if (auto made = prepare_folders(queue_directory, *accounts); !made) log::fatal("{}", made.error().text);
     // Who may connect is decided by the folders: private is mail_owner's, public is for setgid_group.
     auto listen = [&](const char* name, int mode) {
         auto fd = listen_unix(queue_directory + name, mode);
@@ -221,11 +162,11 @@ int run_manager(const std::string& config_root, UniqueFd parent, Configuration c
     if (!config) log::fatal("{}", config.error().text);
 
     Sandbox sandbox;
-    if (root) sandbox.account = &*owner;
+    if (accounts->root) sandbox.account = &accounts->owner;
     if (auto entered = enter_sandbox(sandbox); !entered) log::fatal("sandbox: {}", entered.error().text);
     ::umask(077);
 
-    auto lock = lock_queue(queue_directory);
+    auto lock = lock_queue(queue_directory, kLockPatience);
     if (!lock) log::fatal("{}", lock.error().text);
     Loop loop;
     StoreOptions options;

@@ -63,6 +63,16 @@ Task<void> Pickup::run() {
     }
 }
 
+Task<void> Pickup::drain() {
+    for (;;) {
+        work_.reset();
+        scan();
+        if (under_way_.empty()) co_return;
+        auto woken = co_await work_.wait();
+        if (!woken) co_return;
+    }
+}
+
 void Pickup::scan() {
     std::string directory = manager_.settings().queue_directory + "/maildrop";
     auto names = manager_.store().files().list(directory);

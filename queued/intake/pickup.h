@@ -17,6 +17,7 @@ class Pickup {
     Pickup(QueueManager& manager, Scope& scope, UniqueFd listening);
     Task<void> listen();
     Task<void> run();    // scans when woken and every minute, until cancelled
+    Task<void> drain();  // until nothing is left that can be taken
     void wake() { work_.set(); }
 
   private:

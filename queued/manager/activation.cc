@@ -104,7 +104,7 @@ bool QueueManager::flush_index() {
 }
 
 void QueueManager::fill() {
-    if (!more_due_ || stopping_ || store_.commits().blocked()) return;
+    if (!more_due_ || stopping_ || passive_ || store_.commits().blocked()) return;
     const Settings& s = settings();
     size_t room = active_.size() < s.active_limit ? s.active_limit - active_.size() : 0;
     if (active_recipients_ >= s.active_recipient_limit) room = 0;

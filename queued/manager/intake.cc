@@ -180,7 +180,7 @@ void QueueManager::admit(StoredMessage message, std::shared_ptr<const std::strin
     size_t recipients = message.states.size();
     bool room = active_.size() < settings().active_limit &&
                 (active_.empty() || active_recipients_ + recipients <= settings().active_recipient_limit);
-    if (message.hold || stopping_ || !room) {
+    if (message.hold || stopping_ || passive_ || !room) {
         if (!message.hold) more_due_ = true;
         store_.put_back(message);
         work();

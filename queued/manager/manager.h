@@ -44,6 +44,7 @@ class QueueManager {
     ~QueueManager();
 
     void start();                          // after Store::open()
+    void deliver_nothing() { passive_ = true; }   // instead of start(): mail is taken in and kept
     void reload(std::unique_ptr<ManagerConfig> config);
     AgentLink& local_agent() { return *local_; }
     AgentLink& remote_agent() { return *remote_; }
@@ -147,6 +148,7 @@ class QueueManager {
     uint64_t last_job_ = 0;
     bool more_due_ = true;            // the index holds messages that wait only for room
     bool stopping_ = false;
+    bool passive_ = false;
     bool work_posted_ = false;
     size_t cached_heads_ = 0;         // octets
     double next_queue_run_ = 0;

@@ -10,6 +10,7 @@
 #include "libproto/runtime/log.h"
 #include "libproto/smtp/path.h"
 #include "libproto/smtp/queue_id.h"
+#include "queued/manager/manager.h"
 
 namespace postcot::queued {
 
@@ -34,6 +35,17 @@ PostfixImport::PostfixImport(Store& store, std::string queue_directory, std::str
       directory_(std::move(queue_directory)),
       ident_(std::move(ident)),
       hooks_(std::move(hooks)) {}
+
+PostfixImport::Hooks PostfixImport::hooks_of(QueueManager& manager) {
+    Hooks hooks;
+    hooks.reserve = [&manager](const std::string& id) { return manager.reserve(id); };
+    hooks.unreserve = [&manager](const std::string& id) { manager.unreserve(id); };
+    hooks.fresh_id = [&manager] { return manager.new_queue_id(); };
+    hooks.adopted = [&manager](const StoredMessage& message) { manager.adopted(message); };
+    hooks.ready = [&manager](StoredMessage message) { manager.ready(std::move(message)); };
+    hooks.now = [] { return static_cast<int64_t>(time(nullptr)); };
+    return hooks;
+}
 
 void PostfixImport::scan() {
     if (scanned_) return;

@@ -18,6 +18,8 @@
 
 namespace postcot::queued {
 
+class QueueManager;
+
 class PostfixImport {
   public:
     struct Hooks {
@@ -28,6 +30,7 @@ class PostfixImport {
         std::function<void(const std::string& id)> unreserve;
         std::function<int64_t()> now;
     };
+    static Hooks hooks_of(QueueManager& manager);
     PostfixImport(Store& store, std::string queue_directory, std::string ident, Hooks hooks);
 
     // Before any delivery: removes files whose messages an earlier start brought into the journal.

@@ -14,7 +14,7 @@ import threading
 import time
 
 from _peers import PostfixPeer, need_root
-from harness import Postcot, kill, main, run, wait_until
+from harness import BIN, Postcot, kill, main, run, wait_until
 
 COUNT = 300
 
@@ -281,4 +281,102 @@ def test_kill_9_while_taking_over():
             settled(server, sink, expected)
 
 
-main(test_a_queue_of_postfix_is_taken_over, test_kill_9_while_taking_over)
+def test_the_queue_is_handed_back():
+    main_cf = "defer_transports = smtp\nmessage_size_limit = 20000000\n"
+    with Sink() as sink, PostfixPeer(main_cf=main_cf) as postfix:
+        expected = fill(postfix)
+        ids = {item["recipients"][0]["address"]: key for key, item in queue(postfix).items()}
+        run("postsuper", "-c", postfix.etc, "-h", ids["user7@far0.test"])
+        stop_postfix(postfix)
+        spool = postfix.root / "spool"
+        with takes_over(postfix, sink, main_cf=main_cf) as server:
+            wait_until(lambda: not spool_files(spool, "deferred", "hold"), "all taken over")
+            # Of ours, too: through smtpd, held, with DSN parameters, and one that sendmail leaves while queued is down.
+            with server.smtp_client() as client:
+                client.ehlo("client.test")
+                client.sendmail("user01@example.com", ["own1@far.test", "own2@far.test"], letter("own").replace(b"\n", b"\r\n"), ["RET=FULL", "ENVID=OWN1"], ["NOTIFY=SUCCESS,FAILURE"])
+            expected["own"] = ["own1@far.test", "own2@far.test"]
+            server.wait_for_log(r"to=<own2@far.test>.*status=deferred")
+            own = [item for item in queue(server).values() if item["recipients"][0]["address"].startswith("own")][0]
+            server.tool("postsuper", "-h", own["queue_id"])
+            refused = run(BIN / "postcot", "hand-back", "-c", server.etc, check=False)
+            assert refused.returncode == 75 and b"stop queued first" in refused.stderr, refused
+            before = queue(server)
+            assert len(before) == COUNT + 1
+            server.stop()
+            server.sendmail("-f", "user01@example.com", "-V", "WAIT", "waiting@far.test", data=letter("waiting"))
+            expected["waiting"] = ["waiting@far.test"]
+            done = run(BIN / "postcot", "hand-back", "-c", server.etc)
+            assert f"{COUNT + 2} messages handed back".encode() in done.stdout, done
+            assert not spool_files(spool, "maildrop", "large", "handback"), spool_files(spool, "maildrop", "large", "handback")
+            assert run(BIN / "postcot", "hand-back", "-c", server.etc).stdout.startswith(b"0 messages")
+
+            run("postfix", "-c", postfix.etc, "start")
+            after = queue(postfix)
+            assert "renamed" not in postfix.log(), postfix.log()
+            assert not spool_files(spool, "corrupt")
+            assert len(after) == COUNT + 2, len(after)
+
+            def facts(listed):
+                return sorted((item["sender"], item["arrival_time"], item["queue_name"] == "hold", tuple(sorted((to["address"], to.get("delay_reason", "")) for to in item["recipients"])))
+                              for item in listed.values() if item["recipients"][0]["address"] != "waiting@far.test")
+            assert facts(before) == facts(after), [pair for pair in zip(facts(before), facts(after)) if pair[0] != pair[1]][:3]
+            assert sum(item["queue_name"] == "hold" for item in after.values()) == 2
+            shown = run("postcat", "-c", postfix.etc, "-q", [key for key, item in after.items() if item["recipients"][0]["address"].startswith("own")][0]).stdout
+            assert b"envelope_id=OWN1" in shown and b"ret_flags=1" in shown and b"notify_flags=6" in shown, shown
+
+        set_parameters(postfix, "defer_transports=", f"relayhost=[127.0.0.1]:{sink.port}", "default_destination_concurrency_limit=3")
+        run("postsuper", "-c", postfix.etc, "-H", "ALL")
+        run("postfix", "-c", postfix.etc, "reload")
+        run("postqueue", "-c", postfix.etc, "-f")
+        want = collections.Counter((subject, to) for subject, recipients in expected.items() for to in recipients)
+        wait_until(lambda: not want - sink.addressed() and not queue(postfix), "Postfix delivers all", 60, 0.1)
+        assert sink.addressed() == want, (want - sink.addressed(), sink.addressed() - want)
+        sender, recipients, _ = sink.one("status")
+        assert set(sender.split()) >= {"<a@x.test>", "RET=HDRS", "ENVID=QQ+2B1"}, sender
+        assert set(recipients[0].split()) == {"<dsn@far.test>", "NOTIFY=FAILURE,DELAY", "ORCPT=rfc822;first+2Bone@far.test"}, recipients
+        assert "SMTPUTF8" in sink.one("utf8 \u00f6")[0]
+        assert "BODY=8BITMIME" in sink.one("eight")[0] and sink.one("eight")[2].endswith(b"\n\n\xc3\xa4 \xff\n")
+        content = sink.one("large")[2].replace(b"\n y", b"y")
+        assert content.endswith((b"x" * 70 + b"\n") * 25000 + b"y" * 5000 + b"\n.\nend\n"), content[-6000:]
+        assert "ENVID=WAIT" in sink.one("waiting")[0]
+
+
+def test_the_queue_is_exported():
+    with Sink() as sink, Postcot(main_cf=f"relayhost = [127.0.0.1]:{sink.port}\ndefer_transports = smtp\nsmtp_tls_security_level = none\n") as server:
+        for i in range(3):
+            server.sendmail("-f", "user01@example.com", "-N", "delay,failure" if i else "never", f"to{i}@far.test", "more@far.test", data=letter(f"number {i}"))
+        with server.smtp_client() as client:
+            client.ehlo("x.test")
+            client.mail('"odd name"@example.com', ["ENVID=a+2Bb"])
+            for to, option in (("one@far.test", "NOTIFY=NEVER"), ("two@far.test", "NOTIFY=SUCCESS"), ("'a$b`@far.test", "NOTIFY=SUCCESS")):
+                client.rcpt(f"{to}", [option])
+            client.data(letter("odd").replace(b"\n", b"\r\n"))
+        wait_until(lambda: server.log().count("status=deferred") >= 9, "all deferred")
+        held = [key for key, item in queue(server).items() if item["recipients"][0]["address"].startswith("to2")][0]
+        server.tool("postsuper", "-h", held)
+        server.stop()
+        folder = server.state / "export"
+        run(BIN / "postcot", "export-queue", folder, "--keep", "-c", server.etc)
+        assert len(list(folder.glob("*.eml"))) == 4
+        done = run(BIN / "postcot", "export-queue", folder, "-c", server.etc)
+        assert b"4 messages moved to" in done.stdout, done
+        assert run(BIN / "postcot", "hand-back", "-c", server.etc).stdout.startswith(b"0 messages")
+
+        # Taken by a mail system: by ours, here, which is empty now.
+        set_parameters(server, "defer_transports=")
+        server.start()
+        script = folder / "sendmail"
+        script.write_text(f"#!/bin/sh\nexec {BIN}/sendmail -C {server.etc}/postfix \"$@\"\n")
+        script.chmod(0o755)
+        run(folder / "reinject", env={**os.environ, "SENDMAIL": str(script)})
+        assert [path.name for path in folder.glob("*.eml")] == [f"{held}.eml"]
+        run(folder / "reinject", held, env={**os.environ, "SENDMAIL": str(script)})
+        assert sorted(path.name for path in folder.iterdir()) == ["reinject", "sendmail"]
+        settled(server, sink, {**{f"number {i}": [f"to{i}@far.test", "more@far.test"] for i in range(3)}, "odd": ["one@far.test", "two@far.test", "'a$b`@far.test"]})
+        notify = {address_of(to): (sender, to) for sender, recipients, content in sink.taken for to in recipients if subject_of(content) in ("odd", "number 1")}
+        assert "NOTIFY=NEVER" in notify["one@far.test"][1] and "NOTIFY=SUCCESS" in notify["'a$b`@far.test"][1] and "NOTIFY=FAILURE,DELAY" in notify["to1@far.test"][1], notify
+        assert '<"odd name"@example.com>' in notify["one@far.test"][0] and "ENVID=a+2Bb" in notify["one@far.test"][0], notify
+
+
+main(test_a_queue_of_postfix_is_taken_over, test_kill_9_while_taking_over, test_the_queue_is_handed_back, test_the_queue_is_exported)

@@ -4,6 +4,8 @@
 // SYNOPSIS
 //     postcot [-v] start [-c ROOT] [--foreground] [--only NAME,NAME]
 //     postcot stop|reload|status|check|flush [-c ROOT]
+//     postcot hand-back [-c ROOT]
+//     postcot export-queue DIR [--keep] [-c ROOT]
 //     postfix [-c DIRECTORY] [-v] start|start-fg|stop|abort|reload|status|check|flush
 //     dovecot [-F] [-c FILE] [-n|-a|--version] [stop|reload]
 //
@@ -22,6 +24,10 @@
 //     check      Reads the whole configuration, names every setting that is not honoured, creates missing folders and
 //                reports wrong owners and modes. Exit status 1 when something needs a hand.
 //     flush      Tries to deliver all deferred mail now (postqueue -f).
+//     hand-back  Gives undelivered mail to Postfix, as files of its queue: envelope, DSN parameters, hold and the reasons of deferral are kept. For
+//                the way back; the removal of the package postcot-mta does it. queued must be stopped.
+//     export-queue  Moves undelivered mail into the folder DIR, for any mail system: ID.eml, ID.envelope and the script `reinject`, which gives
+//                them to the sendmail(1) that is installed. --keep copies. queued must be stopped.
 //
 // PRIVILEGES
 //     Runs as who starts it; root for ports below 1024 and separate accounts. It reads the configuration, and nothing from the
@@ -96,11 +102,18 @@ int flush(const Voice& voice, const std::string& root) {
     return run_sibling(voice, "postqueue", {"-c", root + "/postfix", "-f"});
 }
 
+// Both are queued's work: the journal is its own.
+int give_queue(const Voice& voice, const std::string& root, std::vector<std::string> options) {
+    options.insert(options.begin(), {"-c", root});
+    return run_sibling(voice, "queued", options);
+}
+
 int postcot_command(const std::vector<std::string>& arguments) {
     constexpr const char* kUsage =
-        "postcot [-v] start|stop|reload|status|check|flush [-c ROOT] [--foreground] [--only NAME,NAME]";
+        "postcot [-v] start|stop|reload|status|check|flush|hand-back|export-queue DIR [--keep] [-c ROOT] [--foreground] [--only NAME,NAME]";
     Voice voice{"postcot"};
-    std::string command, root = "/etc";
+    std::string command, root = "/etc", folder;
+    bool keep = false;
     StartOptions options;
     options.halves = kBoth;
     for (size_t i = 0; i < arguments.size(); ++i) {
@@ -120,15 +133,27 @@ int postcot_command(const std::vector<std::string>& arguments) {
         } else if (argument == "--help" || argument == "-h") {
             std::printf("usage: %s\n", kUsage);
             return 0;
+        } else if (argument == "--keep") {
+            keep = true;
+        } else if (command == "export-queue" && folder.empty() && argument[0] != '-') {
+            folder = argument;
         } else if (command.empty() && argument[0] != '-') {
             command = argument;
         } else {
             return usage(kUsage);
         }
     }
+    if (keep && command != "export-queue") return usage(kUsage);
     if (command == "start") return start(voice, root, options);
     if (command.empty()) return usage(kUsage);
     if (command == "flush") return flush(voice, root);
+    if (command == "hand-back") return give_queue(voice, root, {"--hand-back"});
+    if (command == "export-queue") {
+        if (folder.empty()) return usage(kUsage);
+        std::vector<std::string> words = {"--export", folder};
+        if (keep) words.push_back("--keep");
+        return give_queue(voice, root, std::move(words));
+    }
     Settings settings = read_settings(root);
     if (command == "stop") return stop(voice, settings, kBoth);
     if (command == "reload") return reload(voice, settings, kBoth);

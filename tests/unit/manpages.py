@@ -55,7 +55,7 @@ daemon = read("libproto/runtime/daemon.cc")
 doveadm = read(*(str(path.relative_to(top)) for path in sorted((top / "tools/doveadm").glob("*.cc"))))
 postcot = read("tools/postcot/main.cc")
 sources = {
-    "smtpd": daemon + read("smtpd/main.cc"), "queued": daemon, "imapd": daemon, "pop3d": daemon, "authd": daemon,
+    "smtpd": daemon + read("smtpd/main.cc"), "queued": daemon + read("queued/main.cc"), "imapd": daemon, "pop3d": daemon, "authd": daemon,
     "postcot": function(postcot, "int postcot_command"), "postfix": function(postcot, "int postfix_command"),
     "dovecot": function(postcot, "int dovecot_command"),
     "sendmail": read("tools/sendmail/options.cc", "tools/newaliases/main.cc"),

@@ -105,6 +105,11 @@ with tempfile.TemporaryDirectory() as root:
         if not re.search(r"^\.(?:It )?Cm " + command + r"\b", pages["doveadm.1"], re.M):
             wrong.append(f"doveadm: command {command} is not in its page")
 
+    capabilities = set(re.search(r"kAfter =([^;]*);", read("imapd/capability.cc"))[1].replace('"', " ").split())
+    for word in sorted(capabilities):
+        if not any(re.search(r"(?<![A-Z=-])" + re.escape(name) + r"(?![A-Z=-])", pages["imapd.8"]) for name in (word, word.split("=")[0])):
+            wrong.append(f"imapd: {word} is announced and not in its page")
+
     elsewhere = {"sysexits.3", "regex.7"}
     for name, text in pages.items():
         for target, section in re.findall(r"\bXr (\S+) (\d)", text):

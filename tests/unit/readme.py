@@ -23,6 +23,11 @@ if len(first) != len(second) or len(first) < 50:
 rows = [re.findall(r"^\| (`.*?`) \|", text, re.M) for text in (english, korean)]
 if rows[0] != rows[1]:
     wrong.append(f"the tables differ: {sorted(set(rows[0]) ^ set(rows[1]))}")
+announced = set(re.search(r"kAfter =([^;]*);", (top / "imapd/capability.cc").read_text())[1].replace('"', " ").replace("=", " ").split())
+for name, text, title in (("README.md", english, "## Not there yet"), ("README.ko.md", korean, "## 아직 없는 것")):
+    for word in re.findall(r"\b[A-Z][A-Z0-9-]{3,}\b", text.split(title, 1)[1]):
+        if word in announced:
+            wrong.append(f"{name}: {word} is there")
 for page in [top / "README.md", top / "README.ko.md", *(top / "docs").glob("*.md")]:
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
         if not (page.parent / target).exists():

@@ -25,7 +25,6 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 import _dns
 import _lab
 import _roots
-from _roots import our_packages   # noqa: F401  (for the tests)
 from harness import main, skip, wait_until   # noqa: F401
 
 OUTPUT = pathlib.Path(os.environ.get("POSTCOT_HOST_OUTPUT", _roots.TOP / "build/host-output"))
@@ -55,6 +54,15 @@ def require():
             skip(f"{program} is not installed")
 
 
+def our_packages():
+    """The .deb files of this checkout, built if need be."""
+    require()
+    packages = _roots.our_packages()
+    if not packages:
+        skip("there are no packages in build/packages")
+    return packages
+
+
 class Host:
     """One booted system."""
 
@@ -65,7 +73,7 @@ class Host:
         self.root = _lab.copy_of(root, self.folder)
         self.machine = self.leader = self.ready = None
         self.write("/etc/hostname", name.split(".")[0] + "\n")
-        self.write("/etc/hosts", f"127.0.0.1 localhost\n127.0.1.1 {name.split('.')[0]}\n::1 localhost ip6-localhost ip6-loopback\n")
+        self.write("/etc/hosts", f"127.0.0.1 localhost\n127.0.1.1 {name} {name.split('.')[0]}\n::1 localhost ip6-localhost ip6-loopback\n")
         self.write("/etc/machine-id", secrets.token_hex(16) + "\n")
         self.write("/etc/resolv.conf", f"search {name.split('.', 1)[1]}\nnameserver {_dns.address4(_dns.NAME)}\n")
         self.write("/etc/systemd/network/10-host0.network", NETWORK_FILE.format(address4=address4, address6=address6))
@@ -226,7 +234,7 @@ class Lab:
     def __init__(self, repository=(), name=None):
         require()
         self.space = _lab.namespaces()
-        self.prepare = _roots.Preparation(self.space.outside)
+        self.prepare = _roots.Preparation(self.space.outside, self.space.folder)
         self.output = OUTPUT / (name or pathlib.Path(sys.argv[0]).stem)
         shutil.rmtree(self.output, ignore_errors=True)
         self.output.mkdir(parents=True)

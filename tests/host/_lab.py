@@ -16,6 +16,7 @@ import tempfile
 CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET = 0x00020000, 0x20000000, 0x40000000
 PR_SET_PDEATHSIG = 1
 BRIDGE = "br0"
+TMPFS_FROM = 8 << 30   # octets of free memory from which hosts are kept in memory
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -49,6 +50,8 @@ class Namespaces:
             signal.signal(signum, lambda number, _: sys.exit(128 + number))
         checked(libc.unshare(CLONE_NEWNS | CLONE_NEWNET), "unshare")
         quietly("mount", "--make-rprivate", "/")
+        if memory_available() > TMPFS_FROM:
+            quietly("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", self.folder)   # dpkg's many fsync calls cost nothing there
         quietly("mount", "-t", "proc", "proc", "/proc")
         quietly("mount", "-t", "sysfs", "sysfs", "/sys")   # that of the new network namespace
         quietly("mount", "-t", "cgroup2", "cgroup2", "/sys/fs/cgroup")
@@ -73,6 +76,11 @@ class Namespaces:
         group = self.groups / name
         group.mkdir(exist_ok=True)
         return group
+
+
+def memory_available():
+    with open("/proc/meminfo") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("MemAvailable:")) * 1024
 
 
 def own_group():

@@ -70,10 +70,10 @@ def apt_sources():
 
 
 class Preparation:
-    """Makes roots and fetches packages; `outside` is a descriptor of the network namespace in which this machine's apt works."""
+    """Makes roots and fetches packages; `outside` is a descriptor of the network namespace in which this machine's apt works, `scratch` a folder to make them in."""
 
-    def __init__(self, outside=None):
-        self.outside = outside
+    def __init__(self, outside=None, scratch=CACHE):
+        self.outside, self.scratch = outside, scratch
         self.base_key = key_of(SUITE, *BASE, *CUSTOM)
         self.base = CACHE / f"root-{self.base_key}"
         self.pool = CACHE / f"packages-{self.base_key}"
@@ -84,7 +84,7 @@ class Preparation:
     def make_base(self):
         if self.base.exists():
             return
-        new = CACHE / "new-root"
+        new = self.scratch / "new-root"
         shutil.rmtree(new, ignore_errors=True)
         settings = CACHE / "apt.conf"
         settings.write_text(self.command("apt-config", "dump", "Acquire"))
@@ -96,7 +96,15 @@ class Preparation:
             shutil.rmtree(new, ignore_errors=True)
             raise
         (new / REPOSITORY.lstrip("/")).mkdir(parents=True, exist_ok=True)
-        new.rename(self.base)
+        self.keep(new, self.base)
+
+    def keep(self, new, done):
+        """Moves a finished root into the cache, where it is whole or not there."""
+        part = CACHE / f"part-{done.name}"
+        shutil.rmtree(part, ignore_errors=True)
+        command("cp", "-a", "--reflink=auto", new, part)
+        part.rename(done)
+        shutil.rmtree(new)
 
     def apt(self, *words):
         """This machine's apt-get, as if the machine were a host with nothing but the base."""
@@ -160,7 +168,7 @@ class Preparation:
             return done
 
     def install(self, done, packages, recommends):
-        new = CACHE / "new-root"
+        new = self.scratch / "new-root"
         shutil.rmtree(new, ignore_errors=True)
         command("cp", "-a", "--reflink=auto", self.base, new)
         mounted = new / REPOSITORY.lstrip("/")
@@ -175,7 +183,7 @@ class Preparation:
             command("umount", new / "proc")
             command("umount", mounted)
         (new / "usr/sbin/policy-rc.d").unlink()
-        new.rename(done)
+        self.keep(new, done)
 
     def repository(self, packages, recommends=True):
         """The folder of packages, with these in it (besides what earlier calls asked for)."""
@@ -191,10 +199,8 @@ def quote(text):
 
 
 def our_packages():
-    """The .deb files of this tree, which tests/host/packages leaves in build/packages."""
-    folder = TOP / "build/packages"
-    found = sorted(file for file in folder.glob("postcot*.deb") if "dbgsym" not in file.name)
-    if not found:
-        subprocess.run([TOP / "tests/host/packages"], check=True)
-        found = sorted(file for file in folder.glob("postcot*.deb") if "dbgsym" not in file.name)
-    return found
+    """The .deb files of this checkout, without debug symbols. tests/host/packages builds what is out of date."""
+    script = TOP / "tests/host/packages"
+    if os.access(script, os.X_OK):
+        subprocess.run([script], check=True)
+    return sorted(file for file in (TOP / "build/packages").glob("postcot*.deb") if "dbgsym" not in file.name)

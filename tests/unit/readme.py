@@ -1,4 +1,5 @@
-"""README.md and README.ko.md say the same: the same commands in the same order, the same tables' first columns of code, links that lead somewhere."""
+"""README.md and README.ko.md say the same: the same commands in the same order, the same tables' first columns of code, links that lead somewhere;
+and the guide in them is the one that tests/host runs."""
 import pathlib
 import re
 import sys
@@ -20,6 +21,15 @@ for here, there in zip(first, second):
         break
 if len(first) != len(second) or len(first) < 50:
     wrong.append(f"README.md has {len(first)} command lines, README.ko.md {len(second)}")
+# The guide is what tests/host runs on a booted host.
+literal = ("sudo hostnamectl", "sudo sed -i '/^127", "sudo postconf", "echo example.com", "sudo sed -i 's|^# *Alias", "sudo systemctl", "sudo ufw allow 25", "sudo postsuper",
+           "sudo apt purge", "sudo apt autoremove", "sudo deluser")
+tried = [re.sub(" -y\\b", "", command) for command in re.findall(r'self\.do\("([^"]*)"', (top / "tests/host/_setup.py").read_text()) if command.startswith(literal)]
+if len(tried) < 12:
+    wrong.append(f"tests/host/_setup.py has {len(tried)} of the guide's commands")
+for command in tried:
+    if command not in first:
+        wrong.append(f"tests/host runs '{command}', which README.md has not")
 rows = [re.findall(r"^\| (`.*?`) \|", text, re.M) for text in (english, korean)]
 if rows[0] != rows[1]:
     wrong.append(f"the tables differ: {sorted(set(rows[0]) ^ set(rows[1]))}")

@@ -146,7 +146,7 @@ class Host:
     def words(self, command, user=None):
         if user:
             command = ["runuser", "-u", user, "--", *command]
-        return ["nsenter", "-t", str(self.leader), "-a", "--", *map(str, command)]
+        return ["nsenter", "-t", str(self.leader), "-a", "-r", "-w", "--", *map(str, command)]
 
     def run(self, *command, data=None, check=True, timeout=60, user=None, env=None):
         """Runs a program in the host to its end; what it printed comes back as text, standard error in it as well when that is asked of the shell."""

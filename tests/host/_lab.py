@@ -3,6 +3,7 @@
 The test goes on in a child that is the first process of the new namespaces; with it end the machines, the bridge and the overlays, however it ends. The parent only
 waits, hands on signals, and removes the temporary folder and the empty control groups.
 """
+import atexit
 import contextlib
 import ctypes
 import os
@@ -49,7 +50,7 @@ class Namespaces:
         for signum in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(signum, lambda number, _: sys.exit(128 + number))
         checked(libc.unshare(CLONE_NEWNS | CLONE_NEWNET), "unshare")
-        quietly("mount", "--make-rprivate", "/")
+        make_private(self.folder)
         if memory_available() > TMPFS_FROM:
             quietly("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", self.folder)   # dpkg's many fsync calls cost nothing there
         quietly("mount", "-t", "proc", "proc", "/proc")
@@ -57,6 +58,7 @@ class Namespaces:
         quietly("mount", "-t", "cgroup2", "cgroup2", "/sys/fs/cgroup")
         self.groups = pathlib.Path("/sys/fs/cgroup" + self.groups)
         self.groups.mkdir()
+        atexit.register(remove_group, self.groups)
         quietly("ip", "link", "set", "lo", "up")
         quietly("ip", "link", "add", BRIDGE, "type", "bridge", "mcast_snooping", "0")
         quietly("ip", "address", "add", "192.0.2.1/24", "dev", BRIDGE)
@@ -76,6 +78,21 @@ class Namespaces:
         group = self.groups / name
         group.mkdir(exist_ok=True)
         return group
+
+
+def make_private(folder):
+    """No mount of ours shows outside. In a chroot "/" is not the place of a mount, which systemd-nspawn needs: there we enter a mount of the same files."""
+    places = [line.split()[4] for line in open("/proc/self/mountinfo")]
+    if "/" not in places:
+        for place in places:
+            with contextlib.suppress(OSError):
+                quietly("mount", "--make-private", place)
+        top, here = folder / "top", os.getcwd()
+        top.mkdir()
+        quietly("mount", "--rbind", "/", top)
+        os.chroot(top)
+        os.chdir(here)
+    quietly("mount", "--make-rprivate", "/")
 
 
 def memory_available():

@@ -1,7 +1,7 @@
 // authd - authentication server
 //
 // SYNOPSIS
-//     authd [-c root] [-v]
+//     authd [-c root] [-t] [-v]
 //
 // DESCRIPTION
 //     authd answers the other daemons, and programs such as a real Postfix, whether a name and a password belong together, and who that user is on this host:
@@ -29,6 +29,7 @@
 //     Logged as Dovecot does, under the prefix "auth: ". With auth_verbose = yes every failed login is explained:
 //         dovecot: auth: passwd-file(user@example.com,192.0.2.1,<session>): Password mismatch
 //     Exit status: 0 after TERM; 64 wrong arguments; 1 when the configuration cannot be used.
+#include "authd/drivers/database.h"
 #include "authd/parent.h"
 #include "authd/settings.h"
 #include "libproto/config/dovecot.h"
@@ -54,7 +55,7 @@ static log::Options log_options(const config::DovecotConf& conf, bool verbose) {
 }
 
 int main(int argc, char** argv) {
-    DaemonArgs args = parse_daemon_args(argc, argv, "usage: authd [-c root] [-v]");
+    DaemonArgs args = parse_daemon_args(argc, argv, "usage: authd [-c root] [-t] [-v]");
     log::Options first;
     first.ident = "dovecot";
     first.dialect = log::Dialect::kDovecot;
@@ -71,6 +72,17 @@ int main(int argc, char** argv) {
     if (!conf) log::fatal("{}", conf.error().text);
     auto settings = authd::load_settings(*conf);
     if (!settings) log::fatal("{}", settings.error().text);
+    if (args.check_only) {
+        Loop loop;
+        for (const auto& database : settings->passdbs) {
+            if (database.driver == "pam" || database.driver == "shadow") continue;   // workers' own
+            if (auto db = authd::open_passdb(database, nullptr); !db) log::fatal("{}", db.error().text);
+        }
+        for (const auto& database : settings->userdbs) {
+            if (auto db = authd::open_userdb(database); !db) log::fatal("{}", db.error().text);
+        }
+        return 0;
+    }
     log::open(log_options(*conf, args.verbose));
     for (const auto& warning : settings->warnings) log::warning("{}", warning);
 

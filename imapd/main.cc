@@ -1,7 +1,7 @@
 // imapd(8) - IMAP server
 //
 // SYNOPSIS
-//     imapd [-c ROOT] [-v]
+//     imapd [-c ROOT] [-t] [-v]
 //
 // DESCRIPTION
 //     imapd serves the mail of the host's users over IMAP4rev1 (RFC 3501). It reads ROOT/dovecot/dovecot.conf (default root: /etc) and takes the
@@ -32,7 +32,7 @@
 #include "libproto/login/service.h"
 
 int main(int argc, char** argv) {
-    postcot::DaemonArgs args = postcot::parse_daemon_args(argc, argv, "usage: imapd [-c ROOT] [-v]");
+    postcot::DaemonArgs args = postcot::parse_daemon_args(argc, argv, "usage: imapd [-c ROOT] [-t] [-v]");
     postcot::login::Protocol protocol;
     protocol.name = "imap";
     protocol.front = postcot::imapd::before_login;

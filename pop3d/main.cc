@@ -2,7 +2,7 @@
 //        pop3d - Postcot POP3 server
 //
 // SYNOPSIS
-//        pop3d [-c config_root] [-v]
+//        pop3d [-c config_root] [-t] [-v]
 //
 // DESCRIPTION
 //        The POP3 server gives a user's INBOX to POP3 clients (RFC 1939) on the listeners of dovecot.conf's "service pop3-login":
@@ -43,5 +43,5 @@ int main(int argc, char** argv) {
     protocol.name = "pop3";
     protocol.front = pop3d::before_login;
     protocol.make_session_process = pop3d::make_session_process;
-    return login::run_service(protocol, parse_daemon_args(argc, argv, "usage: pop3d [-c config_root] [-v]"));
+    return login::run_service(protocol, parse_daemon_args(argc, argv, "usage: pop3d [-c config_root] [-t] [-v]"));
 }

@@ -2,7 +2,7 @@
 //     queued - Postcot queue manager
 //
 // SYNOPSIS
-//     queued [-c ROOT] [-v]
+//     queued [-c ROOT] [-t] [-v]
 //     queued [-c ROOT] --hand-back | --export DIR [--keep]
 //
 // DESCRIPTION
@@ -46,6 +46,7 @@
 #include "libproto/runtime/loop.h"
 #include "queued/hand_back_process.h"
 #include "queued/local/agent.h"
+#include "queued/manager/manager.h"
 #include "queued/manager_process.h"
 #include "queued/parent.h"
 #include "queued/remote/agent.h"
@@ -74,7 +75,7 @@ void open_log(const config::MainCf& main, bool verbose, const char* program) {
 }   // namespace
 
 int main(int argc, char** argv) {
-    constexpr const char* kUsage = "usage: queued [-c ROOT] [-v] [--hand-back | --export DIR [--keep]]";
+    constexpr const char* kUsage = "usage: queued [-c ROOT] [-t] [-v] [--hand-back | --export DIR [--keep]]";
     queued::HandBackRequest hand_back;
     std::vector<char*> rest;
     for (int i = 0; i < argc; ++i) {
@@ -96,7 +97,16 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "queued: fatal: %s\n", configuration.error().text.c_str());
         return 1;
     }
+    // Tables and templates are opened here to find errors; the manager opens its own. Mail is handed back without them.
+    Expected<std::unique_ptr<queued::ManagerConfig>> tried;
+    if (!hand_back.wanted) tried = queued::ManagerConfig::load(configuration->main, configuration->master);
+    if (args.check_only) {
+        if (!tried) std::fprintf(stderr, "queued: fatal: %s\n", tried.error().text.c_str());
+        return tried ? 0 : 1;
+    }
     open_log(configuration->main, args.verbose, "qmgr");
+    if (!tried) log::fatal("{}", tried.error().text);
+    tried->reset();
     for (const auto& warning : configuration->main.warnings(&configuration->master)) log::warning("{}", warning);
 
     if (hand_back.wanted) return queued::run_hand_back(std::move(*configuration), hand_back);

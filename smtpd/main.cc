@@ -2,7 +2,7 @@
 //     smtpd - SMTP and LMTP server
 //
 // SYNOPSIS
-//     smtpd [-c ROOT] [-v]
+//     smtpd [-c ROOT] [-t] [-v]
 //     smtpd -S [-c DIR] [-v]
 //
 // DESCRIPTION
@@ -241,7 +241,7 @@ int run(int argc, char** argv) {
     const bool alone = stand_alone != words.end();
     words.erase(stand_alone, words.end());
     const auto arguments = parse_daemon_args(static_cast<int>(words.size()), words.data(),
-                                             "usage: smtpd [-c ROOT] [-v] | smtpd -S [-c DIR] [-v]");
+                                             "usage: smtpd [-c ROOT] [-t] [-v] | smtpd -S [-c DIR] [-v]");
     signal(SIGPIPE, SIG_IGN);
     if (alone) return run_stand_alone(arguments.config_root, arguments.verbose);
     log::Options options;
@@ -251,6 +251,12 @@ int run(int argc, char** argv) {
 
     auto configuration = load_configuration(arguments.config_root);
     if (!configuration) log::die(configuration.error().text);
+    if (arguments.check_only) {
+        Loop loop;
+        auto checked = check_configuration(*configuration);
+        if (!checked) log::die(checked.error().text);
+        return 0;
+    }
     options.ident = configuration->main.str("syslog_name") + "/smtpd";
     options.destination = log_destination(configuration->main);
     log::open(options);

@@ -206,9 +206,9 @@ Expected<void> check_configuration(const Configuration& configuration) {
     HostNames names;
     for (const auto& service : configuration.services) {
         auto tables = Tables::open(*service);
-        if (!tables) return fail(std::move(tables.error()));
+        if (!tables) return fail(configuration.main.located(std::move(tables.error())));
         auto restrictions = Restrictions::open(service, *tables, names);
-        if (!restrictions) return fail(std::move(restrictions.error()));
+        if (!restrictions) return fail(configuration.main.located(std::move(restrictions.error())));
     }
     return {};
 }

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -60,6 +61,8 @@ class DovecotConf {
     std::string str(std::string_view key, std::string_view protocol = {}) const;
     // The absolute path of `key = <path` (ssl_cert, ssl_key); empty when the value is given otherwise or not at all.
     std::string file(std::string_view key, std::string_view protocol = {}) const;
+    // Whether the files of all settings `key = <path` with one of these keys can be read. Dovecot: "... line <n>: ssl_cert: Can't open file ...".
+    Expected<void> check_files(std::initializer_list<std::string_view> keys) const;
     std::string written(std::string_view key,
                         std::string_view protocol = {}) const;   // as it stands in the file, without the '<'
     bool is_set(std::string_view key, std::string_view protocol = {}) const;

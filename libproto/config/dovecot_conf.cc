@@ -1,4 +1,8 @@
 // The typed view of a parsed dovecot.conf.
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 #include <cerrno>
 
 #include "libproto/config/dovecot.h"
@@ -160,6 +164,21 @@ std::string DovecotConf::str(std::string_view key, std::string_view protocol) co
 std::string DovecotConf::file(std::string_view key, std::string_view protocol) const {
     const auto* setting = state_->find_setting(key, protocol);
     return setting && setting->from_file ? path_of(*setting) : std::string{};
+}
+
+Expected<void> DovecotConf::check_files(std::initializer_list<std::string_view> keys) const {
+    Expected<void> out;
+    visit(root(), [&](const DovecotSection& section) {
+        for (const auto& setting : section.settings) {
+            if (!out || !setting.from_file || setting.line == 0 || std::find(keys.begin(), keys.end(), setting.key) == keys.end()) continue;
+            const std::string path = path_of(setting);
+            if (::access(path.c_str(), R_OK) == 0) continue;
+            const int why = errno;
+            out = fail(why, "Error in configuration file " + setting.file + " line " + std::to_string(setting.line) + ": " + setting.key +
+                                ": Can't open file " + path + ": " + std::strerror(why));
+        }
+    });
+    return out;
 }
 
 std::string DovecotConf::written(std::string_view key, std::string_view protocol) const {

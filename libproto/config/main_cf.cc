@@ -308,6 +308,24 @@ Expected<std::string> MainCf::try_expand(std::string_view text) const { return c
 
 const std::string& MainCf::directory() const { return state_->directory; }
 
+Error MainCf::located(Error error) const {
+    std::string_view text = error.text;
+    if (text.starts_with("service ")) text.remove_prefix(std::min(text.size(), text.find(": ") + 2));
+    std::string name(text.substr(0, text.find(": ")));
+    for (int depth = 0; depth < 5; ++depth) {
+        auto found = state_->entries.find(name);
+        if (found != state_->entries.end()) {
+            if (found->second.line > 0)
+                error.text = state_->file + ", line " + std::to_string(found->second.line) + ": " + error.text;
+            break;
+        }
+        std::string value = raw(name);   // a default that is another parameter: $virtual_alias_maps
+        if (value.size() < 2 || value[0] != '$' || value.find_first_of(" ,{}$", 1) != std::string::npos) break;
+        name = value.substr(1);
+    }
+    return error;
+}
+
 std::vector<MainCf::Set> MainCf::set_parameters() const {
     std::vector<Set> out;
     for (const auto& [name, entry] : state_->entries) out.push_back({name, entry.value, entry.line});

@@ -58,6 +58,9 @@ class MainCf {
     // `master` tells which user-defined parameters its services use; its own -o settings are looked at too.
     std::vector<std::string> warnings(const MasterCf* master = nullptr) const;
 
+    // An error whose text begins with a parameter's name ("virtual_alias_maps: ...", also behind "service x: "), with the file and line that set it in front.
+    Error located(Error error) const;
+
     struct Set {
         std::string name;
         std::string value;   // not expanded

@@ -35,8 +35,7 @@ Expected<void> Parent::prepare() {
     for (const std::string& folder : {base, base + "/empty"}) {
         if (mkdir(folder.c_str(), 0755) != 0 && errno != EEXIST) return fail_errno(errno, "mkdir(" + folder + ")");
     }
-    auto tls = server_tls(conf_, protocol_.name);   // each front loads its own: here only to fail early
-    if (!tls) return fail(tls.error().code, "ssl_cert, ssl_key: " + tls.error().text);
+    if (auto tls = check_tls(conf_, protocol_.name); !tls) return tls;
     auto protocols = conf_.list("protocols");
     if (std::find(protocols.begin(), protocols.end(), protocol_.name) != protocols.end()) {
         auto listeners = open_listeners(conf_, protocol_.name + "-login", listeners_);

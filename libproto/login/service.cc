@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include "libproto/login/parent.h"
+#include "libproto/login/tls_context.h"
 #include "libproto/login/user_log.h"
 
 namespace postcot::login {
@@ -35,6 +36,10 @@ int run_service(const Protocol& protocol, const DaemonArgs& args) {
     signal(SIGPIPE, SIG_IGN);
     auto conf = config::DovecotConf::load(args.config_root + "/dovecot");
     if (!conf) log::fatal("{}", conf.error().text);
+    if (args.check_only) {
+        if (auto tls = check_tls(*conf, protocol.name); !tls) log::fatal("{}", tls.error().text);
+        return 0;
+    }
     log::open(log_options(*conf, protocol.name, args.verbose));
     set_process_prefix(protocol.name + ": ");
     for (const auto& warning : conf->warnings()) log::warning("{}", warning);

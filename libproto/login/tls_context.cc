@@ -68,4 +68,12 @@ Expected<std::shared_ptr<TlsContext>> server_tls(const config::DovecotConf& conf
     return TlsContext::server(options);
 }
 
+Expected<void> check_tls(const config::DovecotConf& conf, const std::string& protocol) {
+    if (conf.str("ssl", protocol) == "no") return {};
+    if (auto there = conf.check_files({"ssl_cert", "ssl_key", "ssl_ca"}); !there) return there;
+    auto tls = server_tls(conf, protocol);
+    if (!tls) return fail(tls.error().code, "ssl_cert, ssl_key: " + tls.error().text);
+    return {};
+}
+
 }   // namespace postcot::login

@@ -43,6 +43,8 @@ DaemonArgs parse_daemon_args(int argc, char** argv, const char* usage) {
             args.config_root = argv[++i];
         } else if (argument == "-v" || argument == "--verbose") {
             args.verbose = true;
+        } else if (argument == "-t") {
+            args.check_only = true;
         } else if (argument == "--version") {
             std::printf("postcot %s\n", POSTCOT_VERSION);
             std::exit(0);

@@ -15,8 +15,9 @@ namespace postcot {
 struct DaemonArgs {
     std::string config_root = "/etc";   // -c ROOT: holds postfix/main.cf, postfix/master.cf, dovecot/dovecot.conf
     bool verbose = false;               // -v
+    bool check_only = false;            // -t: reads the configuration as at a start, says on standard error what is wrong, and ends
 };
-// Understands -c ROOT, -v, --version, --help; writes an error and exits with 64 on anything else.
+// Understands -c ROOT, -v, -t, --version, --help; writes an error and exits with 64 on anything else.
 DaemonArgs parse_daemon_args(int argc, char** argv, const char* usage);
 
 // sd_notify(3): what the supervisor and systemd wait for. No-ops without NOTIFY_SOCKET.

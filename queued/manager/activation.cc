@@ -43,7 +43,7 @@ Expected<std::unique_ptr<ManagerConfig>> ManagerConfig::load(const config::MainC
     auto out = std::make_unique<ManagerConfig>();
     out->settings = Settings::read(main, master);
     auto cleanup = Cleanup::open(main);
-    if (!cleanup) return fail(cleanup.error());
+    if (!cleanup) return fail(main.located(cleanup.error()));
     out->cleanup = std::move(*cleanup);
 
     out->dsn.myhostname = main.str("myhostname");
@@ -56,7 +56,7 @@ Expected<std::unique_ptr<ManagerConfig>> ManagerConfig::load(const config::MainC
     std::string text;
     if (!file.empty()) {
         auto read = read_file(Files::disk(), file, 1 << 20);
-        if (!read) return fail(read.error().code, "bounce_template_file: " + read.error().text);
+        if (!read) return fail(main.located(Error{read.error().code, {}, "bounce_template_file: " + read.error().text}));
         text = std::move(*read);
     }
     class Expander : public TemplateExpander {

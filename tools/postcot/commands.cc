@@ -35,6 +35,56 @@ int complain(const Voice& voice, const Settings& settings) {
     return settings.problems.empty() ? 0 : 1;
 }
 
+// What a daemon says of its configuration when it only reads it (-t): tables, restrictions, certificates, drivers. Lines of its standard error; empty when
+// it would start.
+std::vector<std::string> ask_daemon(const Settings& settings, const Service& service) {
+    std::string program = find_program(service.name);
+    int ends[2];
+    if (program.empty() || ::pipe2(ends, O_CLOEXEC) < 0) return {};
+    std::fflush(nullptr);
+    pid_t pid = ::fork();
+    if (pid == 0) {
+        UniqueFd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
+        ::dup2(nothing.get(), 0);
+        ::dup2(nothing.get(), 1);
+        ::dup2(ends[1], 2);
+        ::execl(program.c_str(), service.name.c_str(), "-c", settings.root.c_str(), "-t", nullptr);
+        ::_exit(127);
+    }
+    ::close(ends[1]);
+    std::string said;
+    char block[1024];
+    for (ssize_t n; (n = ::read(ends[0], block, sizeof block)) != 0;) {
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) break;
+        said.append(block, static_cast<size_t>(n));
+    }
+    ::close(ends[0]);
+    int status = 0;
+    if (pid < 0 || ::waitpid(pid, &status, 0) != pid || status == 0) return {};
+    std::vector<std::string> lines;
+    for (size_t at = 0; at < said.size();) {
+        size_t end = std::min(said.find('\n', at), said.size());
+        if (end > at) lines.push_back(said.substr(at, end - at));
+        at = end + 1;
+    }
+    if (lines.empty()) lines.push_back(service.name + " cannot read its configuration");
+    return lines;
+}
+
+// What the daemons of these halves would not start with.
+int ask_daemons(const Voice& voice, const Settings& settings, const std::vector<Service>& services) {
+    std::set<std::string> told;   // imapd and pop3d read the same file
+    for (const auto& service : services) {
+        for (const auto& line : ask_daemon(settings, service)) {
+            size_t text = line.find("atal: ");
+            std::string what = text == std::string::npos ? line : line.substr(text + 6);
+            if (told.insert(what).second) voice.say("fatal: " + what);
+        }
+    }
+    return told.empty() ? 0 : 1;
+}
+
 const char* system_name(Half half) {
     return half == Half::kPostfix ? "the Postfix mail system" : "the Dovecot mailbox system";
 }
@@ -53,6 +103,17 @@ bool serves_protocol(const Settings& settings, const Service& service) {
     if (service.name != "imapd" && service.name != "pop3d") return true;
     auto protocols = settings.dovecot->list("protocols");
     return std::find(protocols.begin(), protocols.end(), service.name == "imapd" ? "imap" : "pop3") != protocols.end();
+}
+
+// Those whose configuration can be read at all.
+std::vector<Service> services_of(const Settings& settings, const std::vector<Half>& halves) {
+    std::vector<Service> out;
+    for (const auto& service : all_services()) {
+        if (std::find(halves.begin(), halves.end(), service.half) == halves.end() || !settings.has(service.half)) continue;
+        if (service.half == Half::kPostfix && !settings.master) continue;
+        if (serves_protocol(settings, service)) out.push_back(service);
+    }
+    return out;
 }
 
 // Detaches from the terminal; the first process waits for the supervisor's word.
@@ -129,6 +190,7 @@ int start(const Voice& voice, const std::string& root, const StartOptions& optio
         for (Half half : halves) status |= systemctl("start", half);
         return status;
     }
+    if (ask_daemons(voice, *settings, supervisor.services) != 0) return 1;
     // Relative paths would mean something else in the daemons.
     if (settings->root.empty() || settings->root[0] != '/') {
         char* absolute = ::realpath(settings->root.c_str(), nullptr);
@@ -187,13 +249,13 @@ int reload(const Voice& voice, const Settings& settings, const std::vector<Half>
         if (::kill(pid, signum) < 0) return voice.refuse(std::string("kill: ") + std::strerror(errno));
     }
     // The daemons say in the log what is wrong and keep what they have; here it is said too.
-    if (!signals.empty() || in_units) return complain(voice, settings) | status;
+    if (!signals.empty() || in_units) return complain(voice, settings) | ask_daemons(voice, settings, services_of(settings, halves)) | status;
     return voice.refuse((halves.size() == 1 ? std::string(system_name(halves[0])) : std::string("the mail system")) +
                         " is not running");
 }
 
 int check(const Voice& voice, const Settings& settings, const std::vector<Half>& halves) {
-    int status = complain(voice, settings);
+    int status = complain(voice, settings) | ask_daemons(voice, settings, services_of(settings, halves));
     for (Half half : halves) {
         if (!settings.has(half)) continue;
         if (auto made = create_folders(settings, half); !made) {

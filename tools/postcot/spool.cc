@@ -115,6 +115,15 @@ std::vector<std::string> check_folders(const Settings& settings, Half half) {
             wrong.push_back(fmt::format("group or other writable: {}", folder.path));
         }
     }
+    // Who may write these may say what runs as root.
+    for (const char* name : {"main.cf", "master.cf"}) {
+        if (half != Half::kPostfix || !running_as_root()) break;
+        struct stat status {};
+        const std::string path = settings.root + "/postfix/" + name;
+        if (::stat(path.c_str(), &status) < 0) continue;
+        if (status.st_uid != 0) wrong.push_back("not owned by root: " + path);
+        if (status.st_mode & 0022) wrong.push_back("group or other writable: " + path);
+    }
     return wrong;
 }
 

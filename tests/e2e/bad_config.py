@@ -1,0 +1,148 @@
+"""Broken configuration: start and reload say what is wrong with file and line and fail; what runs goes on with what it had; mail is untouched."""
+import os
+import re
+
+from harness import BIN, Postcot, main, run, wait_until
+
+MAIN, MASTER, DOVECOT = "postfix/main.cf", "postfix/master.cf", "dovecot/dovecot.conf"
+# What is appended, and what must be said of it besides the file and the line.
+CASES = [
+    (MAIN, "this is no setting", "missing '=' after attribute name"),
+    (MAIN, "message_size_limit = much", "message_size_limit"),
+    (MAIN, "virtual_alias_maps = nosuchtype:/x", "nosuchtype"),
+    (MAIN, "smtpd_recipient_restrictions = permit_mynetwork, reject", "permit_mynetwork"),
+    (MAIN, "bounce_template_file = /nonexistent/templates", "bounce_template_file"),
+    (MASTER, "smtp inet n", "bad field count"),
+    (MASTER, "127.0.0.1:1 nosuchtype n - n - - smtpd", "nosuchtype"),
+    (DOVECOT, "service {{{", ""),
+    (DOVECOT, "no_such_setting = 1", "no_such_setting"),
+    (DOVECOT, "mail_max_userip_connections = many", "many"),
+    (DOVECOT, "!include /nonexistent/more.conf", "/nonexistent/more.conf"),
+    (DOVECOT, "ssl_cert = </nonexistent/cert.pem", "/nonexistent/cert.pem: No such file or directory"),
+    (DOVECOT, "passdb {\n  driver = nosuchdriver\n}", "nosuchdriver"),
+]
+
+
+def command(server, *words):
+    done = run(BIN / "postcot", *words, "-c", server.etc, check=False)
+    return done.returncode, (done.stdout + done.stderr).decode()
+
+
+def names(said, path, line, what):
+    name = os.path.basename(path)
+    return re.search(rf"{re.escape(name)}\D+{line}\b", said) and what in said
+
+
+def serves(server):
+    client = server.imap_client()
+    count = int(client.select("INBOX")[1][0])
+    client.logout()
+    smtp = server.smtp_client()
+    smtp.sendmail("user01@example.com", ["user02@example.com"], b"Subject: still\r\n\r\nhere\r\n")
+    smtp.quit()
+    server.wait_for_mail("user02", count + 1)
+
+
+def test_reload_refuses_and_what_runs_goes_on():
+    with Postcot() as server:
+        pids = {name: server.processes(name) for name in ("smtpd", "queued", "imapd", "authd")}
+        for path, text, what in CASES:
+            good = (server.etc / path).read_text()
+            line = len(good.splitlines()) + 1
+            (server.etc / path).write_text(good + text + "\n")
+            for word in ("check", "reload"):
+                status, said = command(server, word)
+                assert status != 0 and names(said, path, line, what), (word, text, said)
+            serves(server)
+            (server.etc / path).write_text(good)
+        command(server, "reload")
+        serves(server)
+        for name, old in pids.items():
+            assert old[0] in server.processes(name), f"{name} did not survive"
+
+
+def test_start_refuses_and_leaves_mail_alone():
+    with Postcot() as server:
+        server.sendmail("-f", "user01@example.com", "user02@example.com", data=b"Subject: kept\n\nx\n")
+        kept = server.wait_for_mail("user02", 1)
+        server.tool("postsuper", "-d", "ALL", check=False)
+        server.stop()
+        server.sendmail("-f", "user01@example.com", "user02@example.com", data=b"Subject: waits\n\nx\n")
+        for path, text, what in CASES:
+            good = (server.etc / path).read_text()
+            line = len(good.splitlines()) + 1
+            (server.etc / path).write_text(good + text + "\n")
+            status, said = command(server, "start")
+            assert status != 0 and names(said, path, line, what), (text, said)
+            assert not server.processes("queued") and not server.processes("imapd"), text
+            assert command(server, "status")[0] != 0
+            (server.etc / path).write_text(good)
+        assert server.messages("user02") == kept and len(os.listdir(server.state / "spool/maildrop")) == 1
+        server.start()
+        server.wait_for_mail("user02", 2)
+
+
+def test_a_missing_table_is_a_temporary_error():
+    """As in Postfix: the daemons start, mail waits, and the log names the table."""
+    with Postcot() as server:
+        good = (server.etc / MAIN).read_text()
+        with open(server.etc / MAIN, "a") as file:
+            file.write(f"virtual_alias_maps = hash:{server.state}/nosuchtable\n")
+        assert command(server, "reload")[0] == 0
+        table = re.escape(f"{server.state}/nosuchtable")
+
+        def refused():
+            client = server.smtp_client()
+            client.ehlo()
+            client.mail("user01@example.com")
+            code, _ = client.rcpt("user02@example.com")
+            client.close()
+            return code == 451
+        wait_until(refused, "451 for a recipient that cannot be looked up")
+        server.wait_for_log(rf"smtpd\[\d+\]: (warning|error): .*{table}")
+        (server.etc / MAIN).write_text(good)
+        assert command(server, "reload")[0] == 0
+        wait_until(lambda: not refused(), "mail to be taken again")
+
+
+def test_certificates_that_cannot_be_read():
+    with Postcot() as server:
+        key = server.etc / "tls/key.pem"
+        text = key.read_text()
+        # smtpd goes on without TLS and says so, as Postfix; imapd and pop3d keep what they have, as Dovecot.
+        key.write_text("not a key\n")
+        status, said = command(server, "reload")
+        assert status != 0 and "ssl_cert" in said, said
+        server.wait_for_log(r"smtpd\[\d+\]: warning: cannot load TLS certificate: .*key\.pem")
+        serves(server)
+        imap = server.imap_client()
+        assert "STARTTLS" in imap.capability()[1][0].decode() or imap.state == "AUTH"
+        imap.logout()
+        key.write_text(text)
+        assert command(server, "reload")[0] == 0
+
+
+def test_wrong_owners_are_named():
+    with Postcot() as server:
+        if os.geteuid() != 0:
+            return
+        os.chown(server.state / "spool/maildrop", 0, 0)
+        os.chmod(server.state / "spool/private", 0o777)
+        os.chmod(server.etc / MAIN, 0o666)
+        status, said = command(server, "check")
+        assert status != 0, said
+        for name in ("spool/maildrop", "spool/private", "main.cf"):
+            assert re.search(rf"warning: .*{name}", said), (name, said)
+        os.chmod(server.etc / MAIN, 0o644)
+        # A file of users that authd may not read: no login, and the log says why; mail still comes in.
+        server.stop()
+        os.chmod(server.etc / "dovecot/users", 0o600)
+        server.start()
+        refused = run(BIN / "doveadm", "-c", server.etc / "dovecot/dovecot.conf", "auth", "test", "user02@example.com", "pass02", check=False)
+        assert refused.returncode != 0, refused
+        server.wait_for_log(r"auth: Error: .*etc/dovecot/users.*[Pp]ermission denied")
+        server.sendmail("-f", "user01@example.com", "user02@example.com", data=b"Subject: x\n\nx\n")
+        server.wait_for_mail("user02", 1)
+
+main(test_reload_refuses_and_what_runs_goes_on, test_start_refuses_and_leaves_mail_alone, test_a_missing_table_is_a_temporary_error,
+     test_certificates_that_cannot_be_read, test_wrong_owners_are_named)

@@ -4,6 +4,7 @@ import email.policy
 import re
 
 from _hosts import wait_until
+from _setup import PASSWORDS
 
 PACKAGES = ["postfix", "dovecot-imapd", "dovecot-pop3d", "mailutils", "swaks", "libnet-ssleay-perl", "ssl-cert", "ufw"]
 MAIL4, PEER4 = "192.0.2.25", "192.0.2.26"
@@ -128,6 +129,27 @@ class Peers:
         assert done.returncode and re.search(r"^<\*\* 454 4\.7\.1 <somebody@elsewhere\.test>: Relay access denied", done.stdout, re.M), done.stdout
         self.mail.wait_for_log(r"postfix/smtpd\[\d+\]: NOQUEUE: reject: RCPT from mx\.other\.test\[[0-9a-f.:]+\]: 454 4\.7\.1 <somebody@elsewhere\.test>: Relay access denied; "
                                r"from=<bob@other\.test> to=<somebody@elsewhere\.test> proto=ESMTP helo=<mx\.other\.test>", after=mark)
+
+    def submission(self):
+        """Port 587, which the guide opens: a user away from home sends through us with the system password, and nobody else does."""
+        self.mail.sh("sed -i '/^#submission /,/^# *-o smtpd_relay_restrictions/ s/^#//' /etc/postfix/master.cf")
+        self.mail.sh("sed -i '/#unix_listener .*private.auth {/,/#}/ s/#//' /etc/dovecot/conf.d/10-master.conf")
+        self.mail.sh("systemctl restart dovecot postfix")
+        self.mail.wait_for_port(587)
+        common = ["swaks", "--server", "mail.example.com:587", "--helo", "laptop.other.test", "--from", "user01@example.com", "--to", "bob@other.test", "--header",
+                  "Subject: from away"]
+        login = ["--auth", "PLAIN", "--auth-user", "user01", "--auth-password"]
+        mark = len(self.mail.log())
+        plain = self.peer.run(*common, *login, PASSWORDS["user01"], check=False)
+        assert plain.returncode and "Host did not advertise authentication" in plain.stdout + plain.stderr, plain
+        wrong = self.peer.run(*common, "--tls", *login, "wrong", check=False)
+        assert wrong.returncode and "535 5.7.8 Error: authentication failed" in wrong.stdout, wrong.stdout
+        self.mail.wait_for_log(r"postfix/submission/smtpd\[\d+\]: warning: mx\.other\.test\[[0-9a-f.:]+\]: SASL PLAIN authentication failed", after=mark)
+        stranger = self.peer.run(*common, "--tls", check=False)
+        assert stranger.returncode and "554 5.7.1 <bob@other.test>: Recipient address rejected: Access denied" in stranger.stdout, stranger.stdout
+        self.peer.run(*common, "--tls", *login, PASSWORDS["user01"])
+        self.mail.wait_for_log(r"postfix/submission/smtpd\[\d+\]: \w+: client=mx\.other\.test\[[0-9a-f.:]+\], sasl_method=PLAIN, sasl_username=user01", after=mark)
+        letter(self.peer, "bob", "from away")
 
     def connection_timed_out(self):
         """A firewall in front of the peer drops what it gets: the guide's "port 25 is blocked"."""

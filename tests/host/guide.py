@@ -18,6 +18,6 @@ with Lab(repository=[*REPOSITORY, *packages]) as lab:
     main(guide.name_the_host, guide.install_mail, guide.configure_postfix, guide.configure_dovecot, guide.install_web, guide.firewall, guide.users, guide.first_mail,
          guide.look,
          *webmail.steps(),
-         peers.both_ways_with_starttls, peers.bounces, peers.peer_stopped, peers.relay_access_denied, peers.connection_timed_out, peers.service_down,
+         peers.both_ways_with_starttls, peers.bounces, peers.peer_stopped, peers.relay_access_denied, peers.submission, peers.connection_timed_out, peers.service_down,
          services.imapd_stopped, services.queued_stopped, services.authd_stopped, services.killed, services.grouped,
          guide.clean_up)

@@ -1,10 +1,11 @@
-// A file of $queue_directory/maildrop, and what sendmail(1) feeds to postdrop(1): mail that waits to be picked up, also while queued is down.
+// What sendmail(1) feeds to postdrop(1). postdrop writes a file as Postfix's does (libproto/postfix_queue); older ones wrote what they read, and queued picks
+// that up, too.
 //
 //     "PCTDROP1", u32 length, that many bytes of MaildropHead (codec.h), then the message as the sender wrote it, with LF line ends, to the end.
 //
-// What postdrop reads ends in kMaildropEnd besides, which does not go into the file: a sender that is killed half way leaves no half a message.
+// What postdrop reads ends in kMaildropEnd besides: a sender that is killed half way leaves no half a message.
 //
-// Untrusted: whoever may run sendmail wrote it. The owner of the file is the sender's uid. A file without the owner's x bit is still being written.
+// Untrusted: whoever may run sendmail wrote it.
 #pragma once
 
 #include <cstdint>

@@ -19,14 +19,14 @@ bool ascii(std::string_view text) {
 
 }   // namespace
 
-Composer::Composer(Message message) : message_(std::move(message)) {
+Composer::Composer(Message message, Kind kind) : message_(std::move(message)) {
     auto add = [this](char what, const std::string& data) { append_record(head_, what, data); };
     auto attribute = [&](const std::string& name, const std::string& value) {
         add(type::kAttribute, name + "=" + value);
     };
     const Message& m = message_;
     for (const auto& to : m.recipients) notify_ |= to.notify;
-    head_ = sizes();
+    if (kind == Kind::kQueue) head_ = sizes();
     add(type::kTime, fmt::format("{} {}", m.arrival_seconds, m.arrival_microseconds));
     if (m.create_seconds > 0) attribute("create_time", std::to_string(m.create_seconds));
     if (!m.filter.empty()) add(type::kFilter, m.filter);
@@ -46,7 +46,7 @@ void Composer::recipient(Recipient& to) {
     auto attribute = [this](const std::string& text) { append_record(head_, type::kAttribute, text); };
     if (to.notify) attribute("notify_flags=" + std::to_string(to.notify));
     if (!to.orcpt.empty()) attribute("dsn_orig_rcpt=" + to.orcpt);
-    append_record(head_, type::kOriginal, to.original.empty() ? to.address : to.original);
+    if (!to.original.empty()) append_record(head_, type::kOriginal, to.original);
     to.offset = head_.size();
     append_record(head_, to.done ? type::kDone : type::kRecipient, to.address);
 }
@@ -76,12 +76,13 @@ std::string Composer::text(std::string_view piece) {
     return out;
 }
 
-std::string Composer::end() {
+std::string Composer::end(const std::vector<std::string>& more_recipients) {
     std::string out;
     if (!line_.empty()) append_record(out, type::kLong, line_);
     line_.clear();
     content_size_ += out.size();
     append_record(out, type::kExtracted, "");
+    for (const auto& address : more_recipients) append_record(out, type::kRecipient, address);
     append_record(out, type::kEnd, "");
     return out;
 }

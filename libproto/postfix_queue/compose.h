@@ -16,11 +16,13 @@ namespace postcot::postfix_queue {
 
 class Composer {
   public:
-    explicit Composer(Message message);
+    // kMaildrop: as postdrop(1) does, for pickup(8): without the sizes, so without sizes() at the end.
+    enum class Kind { kQueue, kMaildrop };
+    explicit Composer(Message message, Kind kind = Kind::kQueue);
 
     const std::string& head() const { return head_; }
     std::string text(std::string_view piece);
-    std::string end();
+    std::string end(const std::vector<std::string>& more_recipients = {});
     std::string sizes() const;   // as long as what head() begins with
     const std::vector<Recipient>& recipients() const { return message_.recipients; }
 

@@ -59,7 +59,7 @@ void envelope_facts(const pq::Message& message, Envelope& out) {
     const auto& encoding = message.attribute("encoding");
     if (encoding == "8bit") out.body = ipc::BodyType::k8BitMime;
     if (encoding == "7bit") out.body = ipc::BodyType::k7Bit;
-    out.smtputf8 = message.smtputf8;
+    out.smtputf8 = message.smtputf8 || message.attribute("smtputf8") == "yes";
     out.verp = message.verp;
     out.verify = message.trace_flags() & pq::Message::kVerifyForUser;
     out.filter = message.filter;

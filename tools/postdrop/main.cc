@@ -6,7 +6,7 @@
 //
 // DESCRIPTION
 //     Reads an envelope and a message from standard input (libproto/ipc/maildrop.h: sendmail(1) writes it) and leaves them in queue_directory/maildrop as one
-//     synced file; then wakes the pick-up. Works while queued is down.
+//     synced file, in Postfix's format; then wakes the pick-up. Works while queued is down, and what it leaves is not lost when Postfix comes instead of it.
 //
 // SECURITY
 //     Installed set-gid postdrop. What it writes belongs to the user who ran it, and that is all that queued believes of it. It drops what it was given
@@ -24,6 +24,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -31,6 +32,9 @@
 #include <string>
 
 #include "libproto/ipc/maildrop.h"
+#include "libproto/postfix_queue/compose.h"
+#include "libproto/smtp/header_cleanup.h"
+#include "libproto/smtp/queue_id.h"
 #include "libproto/table/table.h"
 #include "tools/queue_common/tool_config.h"
 
@@ -78,6 +82,67 @@ bool may_submit(const config::MainCf& main_cf) {
     if (!match) give_up(75, match.error().text);
     return *match;
 }
+
+void printable(std::string& text) {
+    std::replace_if(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 127; }, '?');
+}
+
+postfix_queue::Message converted(const ipc::MaildropHead& head, const timeval& now) {
+    postfix_queue::Message out;
+    out.arrival_seconds = now.tv_sec;
+    out.arrival_microseconds = static_cast<uint32_t>(now.tv_usec);
+    out.sender = head.sender;
+    out.full_name = head.full_name;
+    out.envid = head.envid;
+    out.ret = static_cast<uint8_t>(head.ret);
+    out.verp = head.verp;
+    out.attributes["rewrite_context"] = "local";
+    if (head.body == ipc::BodyType::k8BitMime) out.attributes["encoding"] = "8bit";
+    if (head.body == ipc::BodyType::k7Bit) out.attributes["encoding"] = "7bit";
+    if (head.smtputf8) out.attributes["smtputf8"] = "yes";
+    if (head.verify) out.attributes["trace_flags"] = std::to_string(postfix_queue::Message::kVerifyForUser);
+    for (const auto& given : head.recipients) {
+        postfix_queue::Recipient to;
+        to.address = given.address;
+        to.orcpt = given.orcpt;
+        to.notify = given.notify;
+        printable(to.address);
+        printable(to.orcpt);
+        out.recipients.push_back(std::move(to));
+    }
+    for (auto* text : {&out.sender, &out.full_name, &out.envid, &out.verp}) printable(*text);
+    return out;
+}
+
+// sendmail -t: what the header says, as the text goes by.
+class HeaderRecipients {
+  public:
+    explicit HeaderRecipients(bool wanted) : wanted_(wanted), cleanup_(options()) {}
+    void feed(std::string_view text) {
+        if (!wanted_ || cleanup_.in_body()) return;
+        std::string ignored;
+        cleanup_.feed(text, ignored);
+    }
+    std::vector<std::string> finish() {
+        if (!wanted_) return {};
+        std::string ignored;
+        if (!cleanup_.in_body()) cleanup_.finish(ignored);
+        const auto& facts = cleanup_.facts();
+        auto out = facts.resent_recipients.empty() ? facts.recipients : facts.resent_recipients;
+        for (auto& address : out) printable(address);
+        return out;
+    }
+
+  private:
+    static smtp::HeaderOptions options() {
+        smtp::HeaderOptions out;
+        out.drop.clear();
+        out.extract_recipients = true;
+        return out;
+    }
+    bool wanted_;
+    smtp::HeaderCleanup cleanup_;
+};
 
 void wake(const std::string& queue_directory) {
     sockaddr_un address{};
@@ -139,9 +204,19 @@ int main(int argc, char** argv) {
     int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0444);
     if (fd < 0) give_up(75, "create maildrop file " + path + ": " + strerror(errno));
     unfinished = path;
+    // Postfix knows a queue file by a name made of its inode.
+    struct stat made {};
+    if (::fstat(fd, &made) != 0) give_up(75, std::string("stat maildrop file: ") + strerror(errno));
+    path = queue_directory + "/maildrop/" +
+           smtp::compose_queue_id(false, {now.tv_sec, static_cast<uint32_t>(now.tv_usec)}, made.st_ino);
+    if (::renameat2(AT_FDCWD, unfinished.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) != 0)
+        give_up(75, std::string("rename maildrop file: ") + strerror(errno));
+    unfinished = path;
     uint64_t size = 0;
     std::string held = start.substr(parsed->text_at);   // the last octets wait: they may be the end mark
-    write_all(fd, std::string_view(start).substr(0, parsed->text_at));
+    postfix_queue::Composer composer(converted(parsed->head, now), postfix_queue::Composer::Kind::kMaildrop);
+    HeaderRecipients header(parsed->head.extract_recipients);
+    write_all(fd, composer.head());
     for (;;) {
         if (held.size() > ipc::kMaildropEnd.size()) {
             const size_t sure = held.size() - ipc::kMaildropEnd.size();
@@ -149,7 +224,9 @@ int main(int argc, char** argv) {
             if (limit > 0 && size > static_cast<uint64_t>(limit)) {
                 give_up(65, "uid=" + std::to_string(::getuid()) + ": File too large");
             }
-            write_all(fd, std::string_view(held).substr(0, sure));
+            const std::string_view text = std::string_view(held).substr(0, sure);
+            header.feed(text);
+            write_all(fd, composer.text(text));
             held.erase(0, sure);
         }
         char buffer[65536];
@@ -158,6 +235,9 @@ int main(int argc, char** argv) {
         held.append(buffer, n);
     }
     if (held != ipc::kMaildropEnd) give_up(65, "uid=" + std::to_string(::getuid()) + ": the input ends in the middle");
+    const auto named = header.finish();
+    if (parsed->head.recipients.empty() && named.empty()) give_up(65, "no recipient addresses found in message header");
+    write_all(fd, composer.end(named));
     // On disk first, then visible: the x bit says that the file is whole.
     if (::fsync(fd) != 0 || ::fchmod(fd, 0744) != 0 || ::close(fd) != 0)
         give_up(75, std::string("sync maildrop file: ") + strerror(errno));

@@ -8,6 +8,7 @@
 
 #include "imapd/commands/commands.h"
 #include "imapd/flags.h"
+#include "imapd/vanished.h"
 #include "libproto/imap/response.h"
 #include "libproto/login/user_log.h"
 
@@ -19,7 +20,9 @@ Reply bad(std::string text) { return {Reply::Status::kBad, {}, std::move(text), 
 
 Reply no(const Error& error) {
     const int why = error.code;
-    auto told = [&](const char* code, std::string text) { return Reply{Reply::Status::kNo, code, std::move(text), error.text}; };
+    auto told = [&](const char* code, std::string text) {
+        return Reply{Reply::Status::kNo, code, std::move(text), error.text};
+    };
     // RFC 5530 §3. LIMIT is ours: too many keywords or messages.
     if ((why == ENOSPC || why == EDQUOT) && error.enhanced != "LIMIT")
         return told("OVERQUOTA", why == EDQUOT ? "Not enough disk quota" : "Not enough disk space");
@@ -32,7 +35,8 @@ Reply no(const Error& error) {
         ::localtime_r(&now, &local);
         char stamp[32];
         std::strftime(stamp, sizeof stamp, " [%Y-%m-%d %H:%M:%S]", &local);
-        return told("SERVERBUG", std::string("Internal error occurred. Refer to server log for more information.") + stamp);
+        return told("SERVERBUG",
+                    std::string("Internal error occurred. Refer to server log for more information.") + stamp);
     }
     return no(error.enhanced, error.text);
 }
@@ -161,6 +165,8 @@ Task<void> Session::finish_command(Reply reply, News news, std::string verb) {
         bool alive = co_await tell_news(news == News::kAll);
         if (!alive) co_return;
     }
+    if (reply.with_modseq && mailbox_ && reply.code.empty())
+        reply.code = fmt::format("HIGHESTMODSEQ {}", mailbox_->highest_modseq().value);
     answer(reply, verb);
     // Replies gather while commands are pipelined; reading flushes them. A client that does not read is not read from.
     auto written = co_await stream_.write({}, kOutputTimeout);
@@ -204,10 +210,14 @@ Task<bool> Session::tell_news(bool expunges) {
     auto look = [&](maildir::Mailbox& mailbox) -> Expected<void> {
         auto changes = mailbox.sync(expunges);
         if (!changes) return fail(changes.error());
-        for (maildir::SeqNum seq : changes->expunged) {
-            out += "* ";
-            imap::append_number(out, seq.value);
-            out += " EXPUNGE\r\n";
+        if (state_.qresync) {   // RFC 7162 §3.2.10
+            append_vanished(out, changes->vanished);
+        } else {
+            for (maildir::SeqNum seq : changes->expunged) {
+                out += "* ";
+                imap::append_number(out, seq.value);
+                out += " EXPUNGE\r\n";
+            }
         }
         // An EXPUNGE has already told the client to count down.
         told_exists_ -= std::min(told_exists_, static_cast<uint32_t>(changes->expunged.size()));
@@ -221,7 +231,8 @@ Task<bool> Session::tell_news(bool expunges) {
         tell(told_exists_, mailbox.exists(), " EXISTS\r\n");
         tell(told_recent_, mailbox.recent(), " RECENT\r\n");
         if (changes->keywords_changed) append_flag_lines(out, mailbox, state_.read_only);
-        for (maildir::SeqNum seq : changes->flags) append_flags_fetch(out, mailbox, seq, by_uid_, state_.condstore);
+        for (maildir::SeqNum seq : changes->flags)
+            append_flags_fetch(out, mailbox, seq, by_uid_ || state_.qresync, state_.condstore);
         return {};
     };
     auto looked = co_await with_mailbox(look);

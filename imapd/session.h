@@ -25,7 +25,8 @@ struct Reply {
     enum class Status { kOk, kNo, kBad, kNone /* already answered */ } status = Status::kOk;
     std::string code;
     std::string text;
-    std::string trouble;   // for the log: what the client need not know
+    std::string trouble;        // for the log: what the client need not know
+    bool with_modseq = false;   // RFC 7162 §3.2.7: say HIGHESTMODSEQ as it is after the news
 };
 Reply ok(std::string text, std::string code = {});
 // Error::enhanced is the response code. What failed in the system is told in Dovecot's words, and logged.

@@ -13,6 +13,7 @@ struct SessionState {
     std::string mailbox;           // selected; empty: none
     bool read_only = false;        // EXAMINE
     bool condstore = false;        // RFC 7162 §3.1: enabled once, for the rest of the connection
+    bool qresync = false;          // RFC 7162 §3.2.3: VANISHED instead of EXPUNGE
     std::string idle_tag;          // of the IDLE in progress
     std::vector<uint32_t> saved;   // RFC 5182 "$", as UIDs
 

@@ -47,7 +47,9 @@ Task<Dispatch> on(Session& session, const imap::Copy& command) {
     session.owner().changed(session.state().mailbox, &session);
     // RFC 6851 §4.3: the COPYUID goes out before the EXPUNGEs.
     if (!code.empty()) session.put("* OK [" + code + "] Moved UIDs.\r\n");
-    co_return Dispatch{ok("Move completed."), news};
+    Reply reply = ok("Move completed.");
+    reply.with_modseq = session.state().qresync;
+    co_return Dispatch{std::move(reply), news};
 }
 
 }   // namespace postcot::imapd

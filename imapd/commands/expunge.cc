@@ -23,7 +23,9 @@ Task<Dispatch> on(Session& session, const imap::Expunge& command) {
     if (!expunged) co_return Dispatch{no(expunged.error()), News::kAll};
     session.counters().expunged += *expunged;
     if (*expunged > 0) session.owner().changed(session.state().mailbox, &session);
-    co_return Dispatch{ok("Expunge completed."), News::kAll};
+    Reply reply = ok("Expunge completed.");
+    reply.with_modseq = session.state().qresync && *expunged > 0;
+    co_return Dispatch{std::move(reply), News::kAll};
 }
 
 }   // namespace postcot::imapd

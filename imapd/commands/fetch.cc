@@ -1,10 +1,11 @@
-// RFC 3501 §6.4.5; CHANGEDSINCE (RFC 7162 §3.1.4).
+// RFC 3501 §6.4.5; CHANGEDSINCE and VANISHED (RFC 7162 §3.1.4, §3.2.6).
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "imapd/commands/commands.h"
 #include "imapd/commands/fetch_writer.h"
+#include "imapd/vanished.h"
 
 namespace postcot::imapd {
 
@@ -21,6 +22,16 @@ Task<Dispatch> on(Session& session, const imap::Fetch& fetch) {
                        });
     if (asks_modseq) session.enable_condstore();
 
+    if (fetch.vanished) {
+        if (!session.state().qresync) co_return Dispatch{bad("QRESYNC is not enabled"), News::kNone};
+        std::string vanished;
+        auto look = [&](maildir::Mailbox& mailbox) {
+            return append_vanished_earlier(vanished, mailbox, maildir::ModSeq{*fetch.changed_since}, fetch.set);
+        };
+        auto looked = co_await session.with_mailbox(look);
+        if (!looked) co_return Dispatch{no(looked.error()), News::kNone};
+        session.put(vanished);
+    }
     FetchWriter writer(fetch, std::move(*seqs), session.state().read_only, session.state().condstore,
                        session.counters());
     std::string out;

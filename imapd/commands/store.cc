@@ -27,6 +27,7 @@ Task<Dispatch> on(Session& session, const imap::Store& command) {
 
     std::string out, modified;
     bool modseq = session.state().condstore;
+    bool uid = command.uid || session.state().qresync;
     size_t gone = 0, changed = 0;
     auto store = [&](maildir::Mailbox& mailbox) -> Expected<void> {
         auto result = mailbox.store(*seqs, change);
@@ -37,9 +38,9 @@ Task<Dispatch> on(Session& session, const imap::Store& command) {
         // RFC 3501 §6.4.6: .SILENT is silent about the client's own change only. RFC 7162 §3.1.3: with CONDSTORE on, it tells
         // the new mod-sequence.
         if (!command.silent) {
-            for (maildir::SeqNum seq : result->changed) append_flags_fetch(out, mailbox, seq, command.uid, modseq);
+            for (maildir::SeqNum seq : result->changed) append_flags_fetch(out, mailbox, seq, uid, modseq);
         } else {
-            for (maildir::SeqNum seq : result->surprising) append_flags_fetch(out, mailbox, seq, command.uid, modseq);
+            for (maildir::SeqNum seq : result->surprising) append_flags_fetch(out, mailbox, seq, uid, modseq);
         }
         if (command.silent && modseq) {
             for (maildir::SeqNum seq : result->changed) {
@@ -47,7 +48,7 @@ Task<Dispatch> on(Session& session, const imap::Store& command) {
                 out += "* ";
                 imap::append_number(out, seq.value);
                 out += " FETCH (";
-                if (command.uid) {
+                if (uid) {
                     out += "UID ";
                     imap::append_number(out, mailbox.uid_of(seq).value);
                     out += ' ';

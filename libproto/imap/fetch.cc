@@ -211,19 +211,28 @@ Expected<void> parse_item(Lexer& in, std::vector<FetchItem>& items, bool alone) 
     return {};
 }
 
-// RFC 4466 §2.4 and RFC 7162 §3.1.4.1: fetch-modifiers.
+// RFC 4466 §2.4, RFC 7162 §3.1.4.1 and §3.2.6: fetch-modifiers.
 Expected<void> parse_modifiers(Lexer& in, Fetch& fetch) {
     if (in.rest().find_first_not_of(' ') == std::string_view::npos) return {};
     auto space = in.space();
     if (!space) return space;
     auto open = in.expect('(');
     if (!open) return open;
-    if (!in.eat_word("CHANGEDSINCE")) return fail(0, "expected the fetch modifier CHANGEDSINCE");
-    space = in.space();
-    if (!space) return space;
-    auto since = in.number64();
-    if (!since) return fail(since.error());
-    fetch.changed_since = *since;
+    do {
+        if (in.eat_word("CHANGEDSINCE")) {
+            space = in.space();
+            if (!space) return space;
+            auto since = in.number64();
+            if (!since) return fail(since.error());
+            fetch.changed_since = *since;
+        } else if (in.eat_word("VANISHED")) {
+            fetch.vanished = true;
+        } else {
+            return fail(0, "Unknown FETCH modifier " + to_upper(in.word()));
+        }
+    } while (in.eat_spaces());
+    if (fetch.vanished && !(fetch.uid && fetch.changed_since))
+        return fail(0, "VANISHED is for UID FETCH with CHANGEDSINCE");
     return in.expect(')');
 }
 

@@ -47,6 +47,7 @@ struct Fetch {
     SequenceSet set;
     std::vector<FetchItem> items;   // macros are expanded
     std::optional<uint64_t> changed_since;
+    bool vanished = false;   // RFC 7162 §3.2.6: of UID FETCH with CHANGEDSINCE
 };
 
 Expected<Fetch> parse_fetch(Lexer& in, bool uid);

@@ -25,7 +25,55 @@ Expected<Command> one_mailbox(Lexer& in) {
     return Command(std::move(out));
 }
 
-// RFC 3501 §6.3.1, RFC 4466 §2.1 select-params: only CONDSTORE (RFC 7162 §3.1.8) is known.
+// RFC 7162 §7 qresync-param: "QRESYNC" SP "(" uidvalidity SP mod-sequence-value [SP known-uids] [SP seq-match-data] ")".
+Expected<Resync> resync_parameter(Lexer& in) {
+    Resync out;
+    auto space = in.space();
+    if (!space) return fail(space.error());
+    auto open = in.expect('(');
+    if (!open) return fail(open.error());
+    auto validity = in.nz_number();
+    if (!validity) return fail(validity.error());
+    out.uid_validity = *validity;
+    space = in.space();
+    if (!space) return fail(space.error());
+    auto modseq = in.number64();
+    if (!modseq || *modseq == 0) return fail(0, "expected a mod-sequence");
+    out.modseq = *modseq;
+    auto set = [&]() -> Expected<SequenceSet> {   // known numbers: no "*"
+        auto uids = in.sequence_set();
+        if (!uids) return uids;
+        if (uids->saved) return fail(0, "expected UIDs");
+        for (const auto& range : uids->ranges)
+            if (range.first == SequenceSet::kStar || range.last == SequenceSet::kStar)
+                return fail(0, "\"*\" is no known number");
+        return uids;
+    };
+    bool more = in.eat_spaces();
+    if (more && in.peek() != '(') {
+        auto known = set();
+        if (!known) return fail(known.error());
+        out.known_uids = std::move(*known);
+        more = in.eat_spaces();
+    }
+    if (more) {
+        auto pairs = in.expect('(');
+        if (!pairs) return fail(pairs.error());
+        auto numbers = set();
+        if (!numbers) return fail(numbers.error());
+        space = in.space();
+        if (!space) return fail(space.error());
+        auto uids = set();
+        if (!uids) return fail(uids.error());
+        pairs = in.expect(')');
+        if (!pairs) return fail(pairs.error());
+    }
+    auto close = in.expect(')');
+    if (!close) return fail(close.error());
+    return out;
+}
+
+// RFC 3501 §6.3.1, RFC 4466 §2.1 select-params: CONDSTORE and QRESYNC (RFC 7162 §3.1.8, §3.2.5).
 Expected<Command> select_or_examine(Lexer& in, bool examine) {
     Select out;
     out.examine = examine;
@@ -36,10 +84,15 @@ Expected<Command> select_or_examine(Lexer& in, bool examine) {
         in.eat(' ');
         in.eat('(');
         do {
-            if (in.eat_word("CONDSTORE"))
+            if (in.eat_word("CONDSTORE")) {
                 out.condstore = true;
-            else
+            } else if (in.eat_word("QRESYNC") && !out.resync) {
+                auto resync = resync_parameter(in);
+                if (!resync) return fail(resync.error());
+                out.resync = std::move(*resync);
+            } else {
                 return fail(0, "Unknown parameter " + to_upper(in.word()));
+            }
         } while (in.eat(' '));
         auto close = in.expect(')');
         if (!close) return fail(close.error());

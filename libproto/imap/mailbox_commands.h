@@ -1,5 +1,5 @@
 // Commands that name mailboxes: RFC 3501 §6.3, LIST-EXTENDED (RFC 5258), LIST-STATUS (RFC 5819), SPECIAL-USE (RFC
-// 6154), CONDSTORE (RFC 7162). Mailbox names are UTF-8, INBOX in capitals.
+// 6154), CONDSTORE and QRESYNC (RFC 7162). Mailbox names are UTF-8, INBOX in capitals.
 #pragma once
 
 #include <cstdint>
@@ -13,10 +13,19 @@
 
 namespace postcot::imap {
 
+// RFC 7162 §3.2.5. The client's pairs of message numbers and UIDs only spare work, which is not needed here: they are
+// read and dropped.
+struct Resync {
+    uint32_t uid_validity = 0;
+    uint64_t modseq = 0;
+    std::optional<SequenceSet> known_uids;
+};
+
 struct Select {
     std::string mailbox;
     bool examine = false;
     bool condstore = false;
+    std::optional<Resync> resync;
 };
 
 struct Create {

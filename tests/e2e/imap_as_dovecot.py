@@ -447,6 +447,26 @@ OLDER 100|YOUNGER 100|SINCE 01-jan-2001 BEFORE 1-Jan-2022|UNSEEN FLAGGED|NOT NOT
         "SEARCH TEXT alternative",
         "SEARCH BODY alternative",
     ],
+    "qresync": [
+        "ENABLE QRESYNC",
+        "SELECT INBOX",
+        "STORE 2 +FLAGS (\\Deleted)",
+        "EXPUNGE",
+        "STORE 1 +FLAGS (\\Seen)",
+        "UID STORE 3 +FLAGS.SILENT (\\Draft)",
+        "UID FETCH 1:* (FLAGS) (CHANGEDSINCE 1 VANISHED)",
+        "UID FETCH 3:4 (FLAGS) (VANISHED CHANGEDSINCE 1)",
+        "UID FETCH 1:* (FLAGS) (VANISHED)",
+        "FETCH 1:* (FLAGS) (CHANGEDSINCE 1 VANISHED)",
+        "STORE 1 +FLAGS (\\Deleted)",
+        "UID EXPUNGE 1",
+        "CREATE t",
+        "UID MOVE 3 t",
+        "SELECT INBOX (QRESYNC (1 1 1:100))",
+        "SELECT INBOX (QRESYNC (1 1 1:10 (1:2 3:4)))",
+        "SELECT INBOX (QRESYNC (1 1 (1:2 3:4)))",
+        "SELECT INBOX (CONDSTORE QRESYNC (1 1))",
+    ],
     "binary": [f"FETCH 1 BINARY.PEEK[{part}]" for part in ("1", "2", "3", "4", "5.1", "7", "1.1", "4]<0.3>", "4]<4.100>", "2]<6>", "2]<100.1>")]
     + [f"FETCH 1 BINARY.SIZE[{part}]" for part in ("1", "2", "3", "4", "5.1", "7")]
     + [
@@ -476,6 +496,8 @@ OLDER 100|YOUNGER 100|SINCE 01-jan-2001 BEFORE 1-Jan-2022|UNSEEN FLAGGED|NOT NOT
         "STATUS INBOX (HIGHESTMODSEQ)",
         "SELECT INBOX (CONDSTORE)",
         "STORE 1 (UNCHANGEDSINCE x) +FLAGS (\\Seen)",
+        "UNSELECT",
+        "SELECT INBOX (QRESYNC (1 1))",
     ],
 }
 

@@ -20,6 +20,9 @@ class Picture:
         self.chance = random.Random(number)
         self.line()
         self.say("LOGIN user01@example.com pass01")
+        self.qresync = number % 2 == 1   # RFC 7162: every other one is told UIDs instead of numbers
+        if self.qresync:
+            self.say("ENABLE QRESYNC")
         self.select()
 
     def line(self):
@@ -54,7 +57,28 @@ class Picture:
         if self.uids:
             self.say("UID FETCH 1:* (FLAGS)")
 
+    def vanish(self, uid, command):
+        """VANISHED may name a message of which only EXISTS told: one of those whose place among the known UIDs is free."""
+        at = 0
+        while at < len(self.uids) and (self.uids[at] is None or self.uids[at] < uid):
+            at += 1
+        if at < len(self.uids) and self.uids[at] == uid:
+            del self.uids[at]
+        elif at > 0 and self.uids[at - 1] is None:
+            del self.uids[at - 1]
+        else:
+            self.fault(command, "VANISHED of no message", uid)
+
     def learn(self, line, command):
+        vanished = re.match(rb"\* VANISHED ([0-9:,]+)$", line)
+        if vanished:
+            if not self.qresync or command.startswith(("FETCH", "STORE", "SEARCH")):
+                self.fault(command, "VANISHED during it")
+            for part in vanished[1].split(b","):
+                first, _, last = part.partition(b":")
+                for uid in range(int(first), int(last or first) + 1):
+                    self.vanish(uid, command)
+            return
         found = re.match(rb"\* (\d+) (EXISTS|EXPUNGE|FETCH)(?: \((.*)\))?$", line)
         if not found:
             return
@@ -67,7 +91,7 @@ class Picture:
         if number > len(self.uids):
             return self.fault(command, line, "past", len(self.uids))
         if what == b"EXPUNGE":
-            if command.startswith(("FETCH", "STORE", "SEARCH")):
+            if self.qresync or command.startswith(("FETCH", "STORE", "SEARCH")):
                 self.fault(command, "EXPUNGE during it")
             del self.uids[number - 1]
             return
@@ -76,6 +100,9 @@ class Picture:
             known = self.uids[number - 1]
             if known is not None and known != int(uid[1]):
                 self.fault(command, line, "was", known)
+        elif self.qresync:
+            self.fault(command, line, "without UID")
+        if uid:
             self.uids[number - 1] = int(uid[1])
         flags = re.search(rb"FLAGS \(([^)]*)\)", rest)
         if flags and self.uids[number - 1]:
@@ -89,7 +116,7 @@ class Picture:
         known = {uid: self.flags.get(uid) for uid in self.uids if uid}
         self.say(f"FETCH 1:{len(self.uids)} (UID FLAGS)")
         for line in self.answers:
-            found = re.search(rb"\(UID (\d+) FLAGS \(([^)]*)\)\)", line)
+            found = re.search(rb"\(UID (\d+) FLAGS \(([^)]*)\)", line)
             if not found:
                 continue
             uid, flags = int(found[1]), frozenset(found[2].split()) - {b"\\Recent"}

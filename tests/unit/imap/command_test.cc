@@ -75,6 +75,14 @@ TEST_CASE("RFC 3501 6.4.5: FETCH items, macros, sections and partials") {
     CHECK(parsed<Fetch>("a FETCH 1 BODY[1.MIME]").items[0].section.kind == mime::Section::Kind::kMime);
     CHECK(parsed<Fetch>("a FETCH 1 BODY").items[0].kind == FetchItem::Kind::kBody);
     CHECK(parsed<Fetch>("a UID FETCH 1:* (FLAGS) (CHANGEDSINCE 12345)").changed_since == 12345u);
+    auto resync = parsed<Select>("a SELECT x (QRESYNC (67890007 20050715194045000 41,43:211 (1:2 3:4)))").resync;
+    CHECK((resync->uid_validity == 67890007 && resync->modseq == 20050715194045000));
+    CHECK(format_ranges(resync->known_uids->ranges) == "41,43:211");
+    CHECK_FALSE(parsed<Select>("a SELECT x (QRESYNC (1 2 (1 1)))").resync->known_uids);
+    CHECK(parsed<Fetch>("a UID FETCH 1 FLAGS (CHANGEDSINCE 1 VANISHED)").vanished);
+    all_bad({"a SELECT x (QRESYNC)", "a SELECT x (QRESYNC (1))", "a SELECT x (QRESYNC (1 0))",
+             "a SELECT x (QRESYNC (1 2 1:*))", "a SELECT x (QRESYNC (1 2 1 (1)))",
+             "a FETCH 1 FLAGS (CHANGEDSINCE 1 VANISHED)", "a UID FETCH 1 FLAGS (VANISHED)"});
     auto binary =
         parsed<Fetch>("a FETCH 1 (BINARY[1.2]<3.4> BINARY.PEEK[] BINARY.SIZE[2] PREVIEW (LAZY) SAVEDATE)").items;
     REQUIRE(binary.size() == 5);

@@ -154,7 +154,10 @@ Expected<CleanupOutput> Cleanup::run(CleanupInput input) const {
     header.feed(given, text);
     if (blank == std::string_view::npos && !header.in_body()) header.finish(text);
     const auto& facts = header.facts();
-    if (facts.hops > hop_limit_) return fail(554, "5.4.0", "Error: too many hops");
+    if (facts.hops > hop_limit_) {
+        if (!input.bounce_refused) return fail(554, "5.4.0", "Error: too many hops");
+        out.refused = Error{554, "5.4.0", "too many hops"};
+    }
     for (const auto& address : facts.resent_recipients.empty() ? facts.recipients : facts.resent_recipients) {
         if (!input.extract_recipients) break;
         ipc::Recipient recipient;

@@ -22,6 +22,7 @@ struct CleanupInput {
     bool extract_recipients = false;   // sendmail -t
     std::string full_name;             // sendmail -F
     std::string received;              // field to put first, without line end ("Received: by ..."); empty: smtpd did
+    bool bounce_refused = false;       // nobody waits for a reply: what is wrong with the message comes back in CleanupOutput::refused
     bool internal = false;             // bounces: no maps but virtual aliases, no bcc, nothing logged but message-id
 };
 
@@ -31,6 +32,7 @@ struct CleanupOutput {
     std::string header;   // when changed: to be stored in place of the first `replaced` octets
     size_t replaced = 0;
     std::string message_id;   // for the log; empty when there is none
+    Error refused;            // code 0: nothing is wrong
 };
 
 class Cleanup {

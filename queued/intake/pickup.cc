@@ -168,6 +168,7 @@ Expected<void> Pickup::read_ours(int fd, uint64_t size, std::string start, Submi
     auto& input = submission.input;
     input.extract_recipients = head.extract_recipients;
     input.full_name = head.full_name;
+    input.bounce_refused = true;
     auto& envelope = input.envelope;
     envelope.sender = head.sender;
     envelope.envid = head.envid;

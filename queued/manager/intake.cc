@@ -78,17 +78,26 @@ Expected<Store::Extra> QueueManager::prepare(Submission& submission) {
     }
     uint64_t size = submission.is_large() ? large_size : submission.text.size();
     const Settings& s = settings();
-    if (!submission.input.internal && s.message_size_limit > 0 && size > s.message_size_limit + 65536) {   // header fields of ours come on top
-        return fail(552, "5.3.4", "Message size exceeds fixed limit");
-    }
+    const bool bounce_refused = submission.input.bounce_refused;
+    bool too_large = !submission.input.internal && s.message_size_limit > 0 && size > s.message_size_limit + 65536;   // header fields of ours come on top
+    if (too_large && !bounce_refused) return fail(552, "5.3.4", "Message size exceeds fixed limit");
     auto cleaned = config_->cleanup->run(std::move(submission.input));
     if (!cleaned) return fail(cleaned.error());
+    if (too_large) cleaned->refused = Error{552, "5.3.4", "message file too big"};
 
     Store::Extra out;
     StoredMessage& message = out.message;
     message.id = id;
     message.envelope = std::move(cleaned->envelope);
     message.states.resize(message.envelope.recipients.size());
+    // As Postfix's cleanup: it is in the queue for as long as it takes to tell its sender.
+    if (cleaned->refused.code != 0) {
+        for (auto& state : message.states) {
+            state.status = RecipientStatus::kBounced;
+            state.result.dsn = cleaned->refused.enhanced;
+            state.result.text = cleaned->refused.text;
+        }
+    }
     if (message.envelope.arrival_seconds == 0) {
         timeval tv{};
         gettimeofday(&tv, nullptr);
@@ -203,6 +212,13 @@ void QueueManager::admit(StoredMessage message, std::shared_ptr<const std::strin
     }
     log::info_as(settings().syslog_name + "/qmgr", "{}: from=<{}>, size={}, nrcpt={} (queue active)", m.stored.id,
                  smtp::to_external(m.stored.envelope.sender), m.stored.size(), pending.size());
+    for (uint32_t i = 0; i < m.stored.states.size() && !maybe_delivered; ++i) {
+        if (m.stored.states[i].status != RecipientStatus::kBounced) continue;   // refused by prepare()
+        ipc::RecipientResult refused;
+        refused.index = i;
+        refused.dsn = m.stored.states[i].result.dsn;
+        log_recipient(m, nullptr, refused, "bounced", m.stored.states[i].result.text, settings().syslog_name + "/cleanup");
+    }
     ++m.entries;   // keeps it alive while its parts are made
     assign(m, pending);
     --m.entries;

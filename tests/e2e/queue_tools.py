@@ -203,7 +203,51 @@ def test_errors_name_what_is_wrong():
         assert none.returncode == 64 and b"recipient" in none.stderr.lower(), none
 
 
+
+def test_mail_that_is_refused_at_pickup_comes_back_to_its_sender():
+    """Nobody waits for an SMTP reply there: as Postfix's cleanup, it bounces."""
+    hops = b"".join(b"Received: from a by b; Tue, 24 Nov 2026 10:00:00 +0000\n" for _ in range(60))
+    with Postcot() as server:
+        server.sendmail("-f", "user01@example.com", "user02@example.com", "someone@far.test", data=hops + LETTER)
+        report = email.message_from_file(open(server.wait_for_mail("user01", 1)[0]))
+        assert report["Subject"] == "Undelivered Mail Returned to Sender", report.as_string()
+        blocks = [block for block in report.get_payload()[1].get_payload() if block["Final-Recipient"]]
+        assert sorted(block["Final-Recipient"] for block in blocks) == ["rfc822; someone@far.test", "rfc822; user02@example.com"], blocks
+        assert all(block["Status"] == "5.4.0" and "too many hops" in block["Diagnostic-Code"] for block in blocks)
+        server.wait_for_log(r"cleanup\[\d+\]: \w+: to=<user02@example\.com>, relay=none, .*dsn=5\.4\.0, status=bounced \(too many hops\)")
+        server.wait_for_empty_queue()
+        assert not server.messages("user02") and not os.listdir(server.state / "spool/maildrop")
+        # From nobody to nobody: the bounce of a bounce is not made.
+        server.sendmail("-f", "<>", "user02@example.com", data=hops + LETTER)
+        server.wait_for_log(r"from=<>, size=\d+, nrcpt=0")
+        server.wait_for_empty_queue()
+        assert len(server.messages("user01")) == 1 and not server.messages("user02")
+
+
+def test_who_may_submit_list_and_flush():
+    if os.geteuid() != 0:
+        return
+    lists = "authorized_submit_users = !nobody, static:all\nauthorized_mailq_users = root\nauthorized_flush_users = root\n"
+    with Postcot(main_cf=lists) as server:
+        def as_nobody(tool, *words):
+            # In the group that the set-gid bit would give.
+            return run("setpriv", "--reuid=nobody", "--regid=postdrop", "--clear-groups", BIN / tool, "-c", server.etc / "postfix", *words, data=b"", check=False)
+        for words, what in ((["-p"], "view the mail queue"), (["-j"], "view the mail queue"), (["-f"], "flush the mail queue"),
+                            (["-s", "far.test"], "flush the mail queue"), (["-i", "ABC123"], "flush the mail queue")):
+            refused = as_nobody("postqueue", *words)
+            assert refused.returncode == 77 and re.search(rb"^postqueue: fatal: User nobody\(\d+\) is not allowed to " + what.encode(), refused.stderr), refused
+        refused = as_nobody("postdrop")
+        assert refused.returncode == 77 and b"is not allowed to submit mail" in refused.stderr, refused
+        assert server.tool("postqueue", "-p").returncode == 0 and server.tool("postqueue", "-f").returncode == 0
+        with open(server.etc / "postfix/main.cf", "a") as file:
+            file.write("authorized_mailq_users = nobody\nauthorized_flush_users = static:anyone\n")
+        assert as_nobody("postqueue", "-p").stdout == b"Mail queue is empty\n"
+        assert as_nobody("postqueue", "-f").returncode == 0
+
+
+
 main(test_hold_release_show_requeue_delete, test_the_queue_survives_a_restart, test_sendmail_takes_mail_while_queued_is_down,
      test_sendmail_t_reads_recipients_and_removes_bcc, test_sendmail_bs_speaks_smtp, test_sendmail_bs_takes_mail_while_queued_is_down,
      test_postdrop_leaves_no_half_a_message, test_sendmail_bv_reports_and_delivers_nothing,
-     test_sendmail_runs_without_standard_output_and_error, test_errors_name_what_is_wrong)
+     test_sendmail_runs_without_standard_output_and_error, test_mail_that_is_refused_at_pickup_comes_back_to_its_sender,
+     test_who_may_submit_list_and_flush, test_errors_name_what_is_wrong)

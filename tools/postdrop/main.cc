@@ -15,7 +15,6 @@
 // DIAGNOSTICS
 //     Exit status 0; 64 wrong usage; 65 the input is not right or too large; 75 try again later; 77 not allowed (authorized_submit_users).
 #include <fcntl.h>
-#include <pwd.h>
 #include <signal.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -35,7 +34,7 @@
 #include "libproto/postfix_queue/compose.h"
 #include "libproto/smtp/header_cleanup.h"
 #include "libproto/smtp/queue_id.h"
-#include "libproto/table/table.h"
+#include "tools/queue_common/authorized.h"
 #include "tools/queue_common/tool_config.h"
 
 namespace {
@@ -69,18 +68,6 @@ void write_all(int fd, std::string_view data) {
         if (n < 0) give_up(75, std::string("write maildrop file: ") + strerror(errno));
         data.remove_prefix(static_cast<size_t>(n));
     }
-}
-
-bool may_submit(const config::MainCf& main_cf) {
-    std::string users = main_cf.str("authorized_submit_users");
-    if (users == "static:anyone" || users == "static:all") return true;
-    const passwd* entry = ::getpwuid(::getuid());
-    std::string name = entry ? entry->pw_name : "unknown";
-    auto list = table::MatchList::open(users, main_cf, "authorized_submit_users");
-    if (!list) give_up(75, list.error().text);
-    auto match = list->matches_domain(name);
-    if (!match) give_up(75, match.error().text);
-    return *match;
 }
 
 void printable(std::string& text) {
@@ -173,8 +160,7 @@ int main(int argc, char** argv) {
     if (optind < argc) tools::die("postdrop", 64, "usage: postdrop [-c config_dir] [-v]");
     auto main_cf = tools::load_config(directory, "postdrop");
     if (borrowed_rights && ::clearenv() != 0) return 75;
-    if (!may_submit(main_cf))
-        tools::die("postdrop", 77, "User " + std::to_string(::getuid()) + " is not allowed to submit mail");
+    tools::require_authorized(main_cf, "postdrop", "authorized_submit_users", "submit mail");
     for (int signum : {SIGHUP, SIGINT, SIGQUIT, SIGTERM}) ::signal(signum, on_signal);
     ::signal(SIGPIPE, SIG_IGN);
 

@@ -17,6 +17,7 @@
 #include <cstdio>
 #include <string>
 
+#include "tools/queue_common/authorized.h"
 #include "tools/queue_common/control_client.h"
 #include "tools/queue_common/list_queue.h"
 #include "tools/queue_common/tool_config.h"
@@ -55,7 +56,10 @@ int main(int argc, char** argv) {
     }
     if (mode == 0 || optind < argc) usage();
     auto main_cf = tools::load_config(directory, "postqueue");
-    if (mode == 'p' || mode == 'j') return tools::list_queue(main_cf, mode == 'j', "postqueue");
+    const bool view = mode == 'p' || mode == 'j';
+    tools::require_authorized(main_cf, "postqueue", view ? "authorized_mailq_users" : "authorized_flush_users",
+                              view ? "view the mail queue" : "flush the mail queue");
+    if (view) return tools::list_queue(main_cf, mode == 'j', "postqueue");
 
     ipc::ControlRequest request;
     request.verb = mode == 'f'   ? ipc::ControlVerb::kFlush

@@ -168,6 +168,11 @@ int submit(const config::MainCf& main_cf, const tools::SendmailOptions& options)
 }
 
 int flush(const config::MainCf& main_cf, ipc::ControlVerb verb, const std::string& argument) {
+    // As for the list: postqueue reaches the socket and knows who may.
+    const std::string program = sibling(main_cf, "command_directory", "postqueue");
+    const char* how = verb == ipc::ControlVerb::kFlush ? "-f" : verb == ipc::ControlVerb::kFlushMessage ? "-i" : "-s";
+    ::execl(program.c_str(), "postqueue", "-c", main_cf.directory().c_str(), how, argument.empty() ? nullptr : argument.c_str(),
+            static_cast<char*>(nullptr));
     ipc::ControlRequest request;
     request.verb = verb;
     if (verb != ipc::ControlVerb::kFlush) request.arguments.push_back(argument);

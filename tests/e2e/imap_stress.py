@@ -1,5 +1,6 @@
 """Eight connections change one mailbox at the same time, each keeping the picture that RFC 3501 lets a client keep: what EXISTS, EXPUNGE and FETCH
-say must never contradict it, EXPUNGE must not come during commands by sequence number, and in the end all pictures are the same."""
+say must never contradict it, no keyword comes unannounced, a message is \\Recent in one session only, EXPUNGE must not come during commands by sequence
+number, and in the end all pictures are the same."""
 import random
 import re
 import socket
@@ -11,6 +12,9 @@ from harness import Postcot, main
 SECONDS = 8
 
 
+RECENT_IN = {}   # UID: the selection that was told \\Recent
+
+
 class Picture:
     """A client that knows the mailbox only from what the server told it."""
 
@@ -18,6 +22,7 @@ class Picture:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
         self.data, self.number, self.faults, self.commands = b"", 0, faults, 0
         self.chance = random.Random(number)
+        self.id, self.selections, self.keywords = number, 0, set()
         self.line()
         self.say("LOGIN user01@example.com pass01")
         self.qresync = number % 2 == 1   # RFC 7162: every other one is told UIDs instead of numbers
@@ -53,6 +58,7 @@ class Picture:
 
     def select(self):
         self.uids, self.flags = [], {}
+        self.selections += 1
         self.say("SELECT INBOX")
         if self.uids:
             self.say("UID FETCH 1:* (FLAGS)")
@@ -79,7 +85,11 @@ class Picture:
                 for uid in range(int(first), int(last or first) + 1):
                     self.vanish(uid, command)
             return
-        found = re.match(rb"\* (\d+) (EXISTS|EXPUNGE|FETCH)(?: \((.*)\))?$", line)
+        announced = re.match(rb"\* FLAGS \((.*)\)", line)
+        if announced:
+            self.keywords = set(announced[1].split())
+            return
+        found = re.match(rb"\* (\d+) (EXISTS|RECENT|EXPUNGE|FETCH)(?: \((.*)\))?$", line)
         if not found:
             return
         number, what, rest = int(found[1]), found[2], found[3] or b""
@@ -87,6 +97,10 @@ class Picture:
             if number < len(self.uids):
                 self.fault(command, "EXISTS went down", number, len(self.uids))
             self.uids += [None] * (number - len(self.uids))
+            return
+        if what == b"RECENT":
+            if number > len(self.uids):
+                self.fault(command, "more RECENT than EXISTS", number, len(self.uids))
             return
         if number > len(self.uids):
             return self.fault(command, line, "past", len(self.uids))
@@ -105,7 +119,14 @@ class Picture:
         if uid:
             self.uids[number - 1] = int(uid[1])
         flags = re.search(rb"FLAGS \(([^)]*)\)", rest)
+        if flags:
+            unknown = set(flags[1].split()) - self.keywords - {b"\\Recent"}
+            if unknown:
+                self.fault(command, line, "flags that FLAGS did not name", unknown)
         if flags and self.uids[number - 1]:
+            mine = (self.id, self.selections)
+            if b"\\Recent" in flags[1] and RECENT_IN.setdefault(self.uids[number - 1], mine) != mine:
+                self.fault(command, line, "\\Recent in two sessions")
             self.flags[self.uids[number - 1]] = frozenset(flags[1].split()) - {b"\\Recent"}
 
     def check(self):
@@ -129,7 +150,7 @@ class Picture:
         some = self.chance.randint(1, count) if count else 0
         if dice < 0.2 or count < 3:
             letter = b"Subject: x\r\n\r\nx\r\n"
-            self.say("APPEND INBOX (%s) {%d+}" % (self.chance.choice(["", "\\Seen", "kw1"]), len(letter)), letter + b"\r\n")
+            self.say("APPEND INBOX (%s) {%d+}" % (self.chance.choice(["", "\\Seen", "kw1", "own%d" % self.id]), len(letter)), letter + b"\r\n")
         elif dice < 0.35:
             self.say(f"STORE {some} +FLAGS (\\Deleted)")
         elif dice < 0.5:

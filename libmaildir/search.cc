@@ -119,13 +119,19 @@ bool field_matches(std::string_view header, const Compiled& key) {
 }
 
 bool header_text_matches(std::string_view header, const std::string& needle) {
+    size_t at = 0;
+    auto between = [&](size_t end) {   // lines that are no field, and fields past what is parsed
+        return at < end && found_in(one_spaced(mime::casemap(header.substr(at, end - at))), needle);
+    };
     for (const mime::Field& field : mime::parse_fields(header)) {
+        if (between(field.begin)) return true;
+        at = field.end;
         std::string line = mime::casemap(field.name);
         line += ": ";
         line += header_value(field.value);
         if (found_in(line, needle)) return true;
     }
-    return false;
+    return between(header.size());
 }
 
 // `all_headers`: TEXT looks at the headers of parts too; to BODY only that of an enclosed message is body.

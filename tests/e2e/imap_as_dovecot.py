@@ -446,6 +446,7 @@ OLDER 100|YOUNGER 100|SINCE 01-jan-2001 BEFORE 1-Jan-2022|UNSEEN FLAGGED|NOT NOT
         'SEARCH TEXT "one two"',
         "SEARCH TEXT alternative",
         "SEARCH BODY alternative",
+        "SEARCH TEXT garbage",
     ],
     "qresync": [
         "ENABLE QRESYNC",

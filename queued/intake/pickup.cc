@@ -116,6 +116,7 @@ void Pickup::take(const std::string& name) {
     Submission submission;
     auto& input = submission.input;
     input.queue_id = manager_.new_queue_id();
+    input.bounce_refused = true;
     const auto size = static_cast<uint64_t>(st.st_size);
     auto read = postfix_queue::looks_like_message(*start) ? read_postfix(fd.get(), size, submission)
                                                           : read_ours(fd.get(), size, std::move(*start), submission);
@@ -168,7 +169,6 @@ Expected<void> Pickup::read_ours(int fd, uint64_t size, std::string start, Submi
     auto& input = submission.input;
     input.extract_recipients = head.extract_recipients;
     input.full_name = head.full_name;
-    input.bounce_refused = true;
     auto& envelope = input.envelope;
     envelope.sender = head.sender;
     envelope.envid = head.envid;

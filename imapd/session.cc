@@ -191,6 +191,7 @@ void Session::set_mailbox(std::unique_ptr<maildir::Mailbox> mailbox, bool read_o
     mailbox_ = std::move(mailbox);
     told_exists_ = mailbox_->exists();
     told_recent_ = mailbox_->recent();
+    open_section_ = {};
     state_.mailbox = mailbox_->name();
     state_.read_only = read_only;
     state_.saved.clear();
@@ -199,6 +200,7 @@ void Session::set_mailbox(std::unique_ptr<maildir::Mailbox> mailbox, bool read_o
 Task<void> Session::close_mailbox() {
     if (!mailbox_) co_return;
     watcher_.remove(*this);
+    open_section_ = {};
     auto drop = [this](maildir::MailStore&) { mailbox_.reset(); };
     co_await owner_->with_store(drop);
     state_.mailbox.clear();

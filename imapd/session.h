@@ -43,6 +43,14 @@ struct Counters {
     uint64_t header_count = 0, header_bytes = 0, body_count = 0, body_bytes = 0;
 };
 
+// The section that a client fetches piece by piece, open at the place it has got to: each piece would otherwise cost another pass over the
+// message, and a large one quadratic time.
+struct OpenSection {
+    maildir::Uid uid;
+    mime::Section section;
+    std::unique_ptr<maildir::Content> content;
+};
+
 class Session {
   public:
     Session(std::shared_ptr<Owner> owner, Watcher& watcher, const Settings& settings, login::LoggedIn facts);
@@ -56,6 +64,7 @@ class Session {
     const Settings& settings() const { return settings_; }
     SessionState& state() { return state_; }
     Counters& counters() { return counters_; }
+    OpenSection& open_section() { return open_section_; }
     const std::string& tag() const { return tag_; }
     imap::CommandReader& reader() { return reader_; }
     bool by_uid() const { return by_uid_; }
@@ -112,6 +121,7 @@ class Session {
     std::unique_ptr<maildir::Mailbox> mailbox_;
     SessionState state_;
     Counters counters_;
+    OpenSection open_section_;
     std::string tag_;
     std::string log_prefix_;
     std::string end_reason_;

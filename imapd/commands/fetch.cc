@@ -33,7 +33,7 @@ Task<Dispatch> on(Session& session, const imap::Fetch& fetch) {
         session.put(vanished);
     }
     FetchWriter writer(fetch, std::move(*seqs), session.state().read_only, session.state().condstore,
-                       session.counters());
+                       session.counters(), session.open_section());
     std::string out;
     bool finished = false;
     while (!finished) {

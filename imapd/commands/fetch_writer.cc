@@ -40,8 +40,12 @@ Expected<bool> has_nul(maildir::Content& content, uint64_t offset, uint64_t leng
 }   // namespace
 
 FetchWriter::FetchWriter(const imap::Fetch& fetch, std::vector<maildir::SeqNum> messages, bool read_only,
-                         bool condstore, Counters& counters)
-    : messages_(std::move(messages)), changed_since_(fetch.changed_since), condstore_(condstore), counters_(counters) {
+                         bool condstore, Counters& counters, OpenSection& kept)
+    : messages_(std::move(messages)),
+      changed_since_(fetch.changed_since),
+      condstore_(condstore),
+      counters_(counters),
+      kept_(kept) {
     auto has = [&](Kind kind) {
         return std::any_of(items_.begin(), items_.end(),
                            [&](const imap::FetchItem& item) { return item.kind == kind; });
@@ -213,7 +217,11 @@ Expected<void> FetchWriter::write_item(maildir::Mailbox& mailbox, const imap::Fe
 }
 
 Expected<void> FetchWriter::open_section(maildir::Mailbox& mailbox, const imap::FetchItem& item, std::string& out) {
-    auto content = mailbox.at(messages_[next_]).open(item.section);
+    maildir::Message message = mailbox.at(messages_[next_]);
+    content_uid_ = message.uid();
+    bool again = item.partial && kept_.content && kept_.uid == content_uid_ && kept_.section == item.section;
+    auto content =
+        again ? Expected<std::unique_ptr<maildir::Content>>(std::move(kept_.content)) : message.open(item.section);
     if (!content) return fail(content.error());
     if (!*content) {
         out += item.label + " {0}\r\n";   // as Dovecot: an empty string
@@ -238,8 +246,16 @@ Expected<void> FetchWriter::open_section(maildir::Mailbox& mailbox, const imap::
     out += "}\r\n";
     content_offset_ = offset;
     content_left_ = length;
-    if (length > 0) content_ = std::move(*content);
+    content_ = std::move(*content);
+    if (length == 0) close_content();
     return {};
+}
+
+// Decoded content is in memory as a whole: that is not kept.
+void FetchWriter::close_content() {
+    const imap::FetchItem& item = items_[item_];
+    if (item.partial && !item.section.decoded) kept_ = {content_uid_, item.section, std::move(content_)};
+    content_.reset();
 }
 
 Expected<void> FetchWriter::pump_content(std::string& out, size_t target) {
@@ -260,7 +276,7 @@ Expected<void> FetchWriter::pump_content(std::string& out, size_t target) {
         content_offset_ += *got;
         content_left_ -= *got;
     }
-    if (content_left_ == 0) content_.reset();
+    if (content_left_ == 0) close_content();
     return {};
 }
 

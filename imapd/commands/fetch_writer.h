@@ -16,7 +16,7 @@ namespace postcot::imapd {
 class FetchWriter {
   public:
     FetchWriter(const imap::Fetch& fetch, std::vector<maildir::SeqNum> messages, bool read_only, bool condstore,
-                Counters& counters);
+                Counters& counters, OpenSection& kept);
 
     // Appends to `out` until about `target` octets are in it; true when nothing is left to write. An error ends the connection: a literal that
     // was announced cannot be finished.
@@ -34,6 +34,7 @@ class FetchWriter {
     Expected<void> write_item(maildir::Mailbox& mailbox, const imap::FetchItem& item, std::string& out);
     Expected<void> open_section(maildir::Mailbox& mailbox, const imap::FetchItem& item, std::string& out);
     Expected<void> pump_content(std::string& out, size_t target);
+    void close_content();
     void append_date(std::string& out, std::string_view label, maildir::DateTime date);   // INTERNALDATE, SAVEDATE
 
     std::vector<imap::FetchItem> items_;
@@ -43,6 +44,7 @@ class FetchWriter {
     bool flags_asked_ = false;
     bool condstore_ = false;
     Counters& counters_;
+    OpenSection& kept_;   // of the session
 
     size_t next_ = 0;   // message
     size_t item_ = 0;
@@ -54,6 +56,7 @@ class FetchWriter {
     uint64_t content_offset_ = 0;
     uint64_t content_left_ = 0;
     bool content_binary_ = false;
+    maildir::Uid content_uid_;
     size_t marked_until_ = 0;
     std::vector<maildir::SeqNum> newly_seen_;
     bool gone_ = false;

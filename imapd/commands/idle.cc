@@ -33,6 +33,7 @@ Task<void> wait_for_done(Session& session, Client& client) {
 
 Task<Dispatch> on(Session& session, const imap::Idle&) {
     session.state().idle_tag = session.tag();
+    session.open_section() = {};
     bool watched = true;
     if (session.mailbox()) {
         auto paths_of = [](maildir::Mailbox& mailbox) { return mailbox.watch_paths(); };

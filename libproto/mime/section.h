@@ -19,6 +19,7 @@ struct Section {
     std::vector<uint32_t> part;
     std::vector<std::string> fields;
     bool decoded = false;   // RFC 3516 BINARY[...]: transfer encoding taken off; only with kAll
+    bool operator==(const Section&) const = default;
 };
 
 }   // namespace postcot::mime

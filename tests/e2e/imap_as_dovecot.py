@@ -448,6 +448,16 @@ OLDER 100|YOUNGER 100|SINCE 01-jan-2001 BEFORE 1-Jan-2022|UNSEEN FLAGGED|NOT NOT
         "SEARCH BODY alternative",
         "SEARCH TEXT garbage",
     ],
+    # The server keeps the section open between pieces: on, back, past the end, another section and another letter in between, and after EXPUNGE.
+    "pieces": [
+        f"FETCH {n} BODY.PEEK[{section}]<{start}.{length}>"
+        for n, section, start, length in (
+            *((2, "", start, 100) for start in range(0, 1600, 100)),
+            (2, "", 90, 30), (2, "", 120, 30), (2, "1", 0, 40), (2, "", 150, 30), (1, "", 150, 30), (2, "", 180, 30), (2, "TEXT", 180, 30), (2, "TEXT", 210, 9999), (2, "TEXT", 210, 20),
+            (2, "HEADER.FIELDS (Subject To)", 0, 10), (2, "HEADER.FIELDS (Subject)", 10, 10), (2, "HEADER.FIELDS (Subject)", 20, 10), (2, "2.1", 0, 3), (2, "2.1", 3, 30), (2, "9", 0, 3), (2, "9", 3, 3),
+        )
+    ]
+    + ["FETCH 1:2 (BODY.PEEK[]<0.20> BODY.PEEK[]<20.20>)", "FETCH 2 BODY.PEEK[]<40.20>", "STORE 1 +FLAGS (\\Deleted)", "EXPUNGE", "FETCH 1 BODY.PEEK[]<60.20>", "FETCH 2 BODY.PEEK[]<0.20>", "FETCH 1 BODY[]<80.20>"],
     "qresync": [
         "ENABLE QRESYNC",
         "SELECT INBOX",

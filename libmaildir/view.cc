@@ -94,6 +94,7 @@ Entry* View::entry_at(size_t index) {
 
 Expected<Changes> View::sync(bool expunges) {
     Changes changes;
+    parsed_ = {};
     auto refreshed = folder_->refresh(!read_only_);
     if (!refreshed) return fail(refreshed.error());
     if (folder_->uid_validity() != uid_validity_)
@@ -588,13 +589,17 @@ Expected<std::unique_ptr<Content>> View::open_at(size_t index, const mime::Secti
             return content_of(std::move(out), true);
         }
     }
-    auto file = file_at(index);
-    if (!file) return fail(file.error());
-    std::string_view text = (*file)->text();
-    if (section.part.empty() && section.kind == Kind::kAll)
-        return content_of(std::move(*file), {{0, text.size()}}, false);
-    mime::Part message = mime::parse_message(text);
-    mime::SectionRanges found = mime::locate(text, message, section);
+    bool whole = section.part.empty() && section.kind == Kind::kAll;
+    if (parsed_.uid != rows_[index].uid) {
+        auto file = file_at(index);
+        if (!file) return fail(file.error());
+        uint64_t size = (*file)->text().size();
+        if (whole) return content_of(std::move(*file), {{0, size}}, false);
+        parsed_ = {rows_[index].uid, *file, mime::parse_message((*file)->text())};
+    }
+    std::string_view text = parsed_.file->text();
+    if (whole) return content_of(parsed_.file, {{0, text.size()}}, false);
+    mime::SectionRanges found = mime::locate(text, parsed_.root, section);
     if (!found.found) return std::unique_ptr<Content>();
     if (section.decoded && section.kind == Kind::kAll && found.part && !section.part.empty() &&
         found.part->children.empty()) {
@@ -606,7 +611,7 @@ Expected<std::unique_ptr<Content>> View::open_at(size_t index, const mime::Secti
         if (!encoding.empty() && encoding != "7bit" && encoding != "8bit" && encoding != "binary")
             return fail(EINVAL, "UNKNOWN-CTE", "Unknown Content-Transfer-Encoding");
     }
-    return content_of(std::move(*file), std::move(found.ranges), found.add_blank);
+    return content_of(parsed_.file, std::move(found.ranges), found.add_blank);
 }
 
 }   // namespace postcot::maildir

@@ -10,6 +10,7 @@
 #include "libmaildir/folder.h"
 #include "libmaildir/message_cache.h"
 #include "libmaildir/store.h"
+#include "libproto/mime/message.h"
 
 namespace postcot::maildir {
 
@@ -107,6 +108,13 @@ class View final : public Mailbox {
     uint64_t version_ = 0;
     bool held_back_ = false;   // rows of messages that are gone, not yet told
     std::string scratch_;
+    // The message whose parts were asked for last: a client asks for several of one. Until the next sync().
+    struct Parsed {
+        uint32_t uid = 0;
+        std::shared_ptr<MessageFile> file;
+        mime::Part root;
+    };
+    Parsed parsed_;
     uint32_t scratch_uid_ = 0;   // whose wire record `scratch_` is
     size_t last_miss_ = SIZE_MAX;
     int misses_in_order_ = 0;

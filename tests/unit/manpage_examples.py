@@ -39,7 +39,7 @@ with tempfile.TemporaryDirectory() as folder:
     (here / "postfix").mkdir()
     (here / "dovecot").mkdir()
     # postcot check makes folders.
-    (here / "postfix/main.cf").write_text(f"queue_directory = {folder}/spool\ndata_directory = {folder}/lib\n")
+    (here / "postfix/main.cf").write_text(f"queue_directory = {folder}/spool\ndata_directory = {folder}/lib\nsmtpd_sasl_type = dovecot\n")
     environment = {"PATH": "/usr/bin:/bin", "MAIL_CONFIG": f"{folder}/postfix"}
 
     def run(*words, quiet=True):

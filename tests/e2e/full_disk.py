@@ -31,7 +31,7 @@ class Disk:
         self.folder = pathlib.Path(folder)
         aside = self.folder.with_name(self.folder.name + ".aside")
         self.folder.rename(aside)
-        shutil.copytree(aside, self.folder, symlinks=True)
+        self.folder.mkdir()
         status = aside.stat()
         done = run("mount", "-t", "tmpfs", "-o", f"size={size},mode={status.st_mode & 0o7777:o},uid={status.st_uid},gid={status.st_gid}", "tmpfs", self.folder, check=False)
         if done.returncode:

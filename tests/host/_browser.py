@@ -73,10 +73,10 @@ class Browser:
     def all(self, selector):
         return [found[ELEMENT] for found in self.ask("POST", "/elements", {"using": "css selector", "value": selector})]
 
-    def find(self, selector, timeout=20):
+    def find(self, selector, timeout=40):
         return wait_until(lambda: self.all(selector), f"{selector} on {self.url()}", timeout, 0.05)[0]
 
-    def use(self, selector, action, timeout=20):
+    def use(self, selector, action, timeout=40):
         """Does something with an element as soon as it can be done."""
         def attempt():
             for element in self.all(selector):   # the page has hidden doubles of many buttons
@@ -105,7 +105,7 @@ class Browser:
     def text(self, selector):
         return self.ask("GET", f"/element/{self.find(selector)}/text")
 
-    def wait_for_text(self, selector, text, timeout=20):
+    def wait_for_text(self, selector, text, timeout=40):
         def look():
             with contextlib.suppress(BrowserError):
                 return any(text in self.ask("GET", f"/element/{element}/text") for element in self.all(selector))
@@ -116,7 +116,7 @@ class Browser:
             self.picture("stuck")
             raise
 
-    def wait_for(self, condition, what, timeout=20):
+    def wait_for(self, condition, what, timeout=40):
         """Until a JavaScript expression of the page is true."""
         try:
             return wait_until(lambda: self.script(f"return {condition}"), f"{what} on {self.url()}", timeout, 0.1)

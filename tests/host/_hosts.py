@@ -27,7 +27,7 @@ import _lab
 import _roots
 from harness import main, skip, wait_until   # noqa: F401
 
-OUTPUT = pathlib.Path(os.environ.get("POSTCOT_HOST_OUTPUT", _roots.TOP / "build/host-output"))
+OUTPUT = _roots.TOP / "build/host-output"
 BOOT_SECONDS = 90
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8", "TERM": "dumb", "USER": "root",
                "DEBIAN_FRONTEND": "noninteractive"}

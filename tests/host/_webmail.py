@@ -32,7 +32,7 @@ class Webmail:
         self.browser.click("a.logout")
         self.browser.find("#rcmloginuser")
 
-    def wait_for_rows(self, count, timeout=20):
+    def wait_for_rows(self, count, timeout=40):
         self.browser.wait_for(f"[...document.querySelectorAll('{ROWS}')].filter(row => row.offsetHeight).length == {count}", f"{count} messages in the list", timeout)
 
     def folder(self, name):

@@ -51,6 +51,7 @@ Task<void> take_agents(ipc::Channel& parent, QueueManager& manager, Stop& stop, 
 
 struct Sockets {
     UniqueFd intake, control, pickup;
+    UniqueFd postfix;   // PostfixImport::running_postfix()
 };
 
 Task<int> serve(const std::string& config_root, UniqueFd parent_fd, Sockets sockets, Store& store,
@@ -91,7 +92,7 @@ Task<int> serve(const std::string& config_root, UniqueFd parent_fd, Sockets sock
         log::fatal("queue: {}", recovered.error().text);
     }
     manager.start();
-    scope.spawn(import.run());
+    scope.spawn(import.run(std::move(sockets.postfix)));
     agents.spawn(take_agents(parent, manager, stop, wake));
     scope.spawn(intake.run());
     scope.spawn(control.run());
@@ -157,6 +158,7 @@ int run_manager(const std::string& config_root, UniqueFd parent, Configuration c
     sockets.intake = listen("/private/intake", 0666);
     sockets.control = listen("/public/control", 0666);
     sockets.pickup = listen("/public/pickup", 0666);
+    sockets.postfix = PostfixImport::running_postfix(queue_directory);
 
     auto config = ManagerConfig::load(main, configuration.master);   // before the sandbox: tables may be root's alone
     if (!config) log::fatal("{}", config.error().text);

@@ -1,10 +1,13 @@
 #include "queued/postfix_queue/import.h"
 
+#include <fcntl.h>
 #include <sys/file.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <ctime>
+#include <utility>
 
 #include "libproto/ipc/queue.h"
 #include "libproto/runtime/log.h"
@@ -22,6 +25,9 @@ constexpr size_t kAtOnce = 100;
 constexpr int kMaxDepth = 16;   // hash_queue_depth
 constexpr size_t kMaxLog = 16 << 20;
 constexpr int64_t kDay = 86400;
+constexpr Millis kLookAgain{200};   // whether Postfix has ended
+constexpr Millis kTryLocked{2000};
+constexpr int kLockedTries = 150;
 constexpr const char* kQueues[] = {"incoming", "active", "deferred", "hold"};
 constexpr const char* kLogs[] = {"defer", "bounce", "trace"};
 
@@ -196,6 +202,8 @@ void PostfixImport::commit(std::shared_ptr<Work> work) {
         if (work->damaged) {
             ++counts_.damaged;
             set_aside(*work);
+        } else if (work->failure.error().code == EBUSY) {
+            locked_.push_back(work->file);
         } else {
             ++counts_.left;
             log::warning_as(ident_, "{}: {}: left where it is", work->file.path, work->failure.error().text);
@@ -337,14 +345,24 @@ void PostfixImport::finish() {
         hooks_.ready(std::move(work->message));
     }
     batch_.clear();
-    if (found_.empty() && counts_.taken + counts_.damaged + counts_.left > 0) {
+}
+
+void PostfixImport::summary() const {
+    if (counts_.taken + counts_.damaged + counts_.left > 0) {
         log::info_as(ident_, "{} messages of Postfix's queue taken over, {} damaged, {} left", counts_.taken,
                      counts_.damaged, counts_.left);
     }
 }
 
-Task<void> PostfixImport::run() {
-    co_await blocking([this] { scan(); });
+UniqueFd PostfixImport::running_postfix(const std::string& queue_directory) {
+    UniqueFd fd(::open((queue_directory + "/pid/master.pid").c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    // Our own supervisor locks the same file. Postfix pads the number with blanks; /proc may be hidden from us.
+    char first = 0;
+    if (!fd || ::read(fd.get(), &first, 1) != 1 || first != ' ') return {};
+    return fd;
+}
+
+Task<bool> PostfixImport::take_found() {
     while (!found_.empty()) {
         while (batch_.size() < kAtOnce && !found_.empty()) {
             Found file = std::move(found_.back());
@@ -357,10 +375,34 @@ Task<void> PostfixImport::run() {
         while (unanswered_ > 0) {
             answered_.reset();
             auto waited = co_await answered_.wait();
-            if (!waited) co_return;   // stopping: what is committed is found again at the next start
+            if (!waited) co_return false;   // what is committed is found again at the next start
         }
         finish();
     }
+    co_return true;
+}
+
+Task<void> PostfixImport::run(UniqueFd master_pid) {
+    for (bool said = false; master_pid && ::flock(master_pid.get(), LOCK_SH | LOCK_NB) != 0;) {
+        if (!said) log::info_as(ident_, "waiting for the end of the Postfix that has this queue");
+        said = true;
+        auto slept = co_await sleep_for(kLookAgain);
+        if (!slept) co_return;
+    }
+    master_pid.reset();
+    co_await blocking([this] { scan(); });
+    if (!co_await take_found()) co_return;
+    for (int tries = 0; !locked_.empty() && tries < kLockedTries; ++tries) {
+        auto slept = co_await sleep_for(kTryLocked);
+        if (!slept) co_return;
+        found_ = std::exchange(locked_, {});
+        if (!co_await take_found()) co_return;
+    }
+    for (const auto& file : locked_) {
+        ++counts_.left;
+        log::warning_as(ident_, "{}: another mail system has it locked: left where it is", file.path);
+    }
+    summary();
 }
 
 }   // namespace postcot::queued

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "libproto/runtime/fd.h"
 #include "libproto/runtime/loop.h"
 #include "queued/postfix_queue/convert.h"
 #include "queued/store/store.h"
@@ -35,8 +36,11 @@ class PostfixImport {
 
     // Before any delivery: removes files whose messages an earlier start brought into the journal.
     void recover();
-    // Until all is taken over, or stop. Files of a Postfix that still runs, and what cannot be read, are named and left.
-    Task<void> run();
+    // Until all is taken over, or stop. What cannot be read is named and left.
+    // `master_pid`: of a Postfix that still runs (running_postfix()), whose end is waited for: it must not move files meanwhile.
+    Task<void> run(UniqueFd master_pid = {});
+    // Its pid file, which Postfix's master(8) has locked; empty when none runs. Needs root, as that file does.
+    static UniqueFd running_postfix(const std::string& queue_directory);
 
     // The same in steps, for tests. True: some messages were given to the store's GroupCommit; let it write, then finish().
     bool begin_batch();
@@ -74,6 +78,8 @@ class PostfixImport {
     void read(Work& work);                    // on any thread
     void commit(std::shared_ptr<Work> work);
     void set_aside(const Work& work);
+    Task<bool> take_found();   // false: stopping
+    void summary() const;
     bool remove_file(const Work& work);
     void remove_logs(const std::string& name);
     std::vector<postfix_queue::DeliveryLogEntry> read_log(const char* kind, const std::string& name);
@@ -86,7 +92,8 @@ class PostfixImport {
     std::string directory_;
     std::string ident_;
     Hooks hooks_;
-    std::vector<Found> found_;   // what is still to do, last first
+    std::vector<Found> found_;    // what is still to do, last first
+    std::vector<Found> locked_;   // by an agent of Postfix's that still delivers it: tried again
     std::vector<std::shared_ptr<Work>> batch_;
     size_t unanswered_ = 0;
     Event answered_;

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import smtplib
+import subprocess
 
 from _peers import PostfixPeer, need_root
 from _sink import Sink, address_of, subject_of
@@ -206,6 +207,23 @@ def test_kill_9_while_taking_over():
             settled(server, sink, expected)
 
 
+def test_a_postfix_that_runs_keeps_its_queue():
+    with Sink() as sink, PostfixPeer(main_cf="defer_transports = smtp\n") as postfix, takes_over(postfix, sink, main_cf="defer_transports = smtp\n", start=False) as server:
+        run("sendmail", "-C", postfix.etc, "-f", "a@x.test", "b@far.test", data=letter("waits"))
+        wait_until(lambda: "status=deferred" in postfix.log(), "deferred by Postfix")
+        before = spool_files(postfix.root / "spool", "deferred")
+        daemon = subprocess.Popen([BIN / "queued", "-c", server.etc])
+        try:
+            server.wait_for_log("waiting for the end of the Postfix that has this queue")
+            assert len(before) == 1 and spool_files(postfix.root / "spool", "deferred") == before
+            stop_postfix(postfix)
+            server.wait_for_log("1 messages of Postfix's queue taken over")
+            assert list(queue(server)) == [before[0].name]
+        finally:
+            daemon.terminate()
+            daemon.wait(40)
+
+
 def test_the_queue_is_handed_back():
     main_cf = "defer_transports = smtp\nmessage_size_limit = 20000000\n"
     with Sink() as sink, PostfixPeer(main_cf=main_cf) as postfix:
@@ -312,4 +330,4 @@ def test_the_queue_is_exported():
         assert '<"odd name"@example.com>' in notify["one@far.test"][0] and "ENVID=a+2Bb" in notify["one@far.test"][0], notify
 
 
-main(test_a_queue_of_postfix_is_taken_over, test_kill_9_while_taking_over, test_the_queue_is_handed_back, test_the_queue_is_exported)
+main(test_a_queue_of_postfix_is_taken_over, test_kill_9_while_taking_over, test_a_postfix_that_runs_keeps_its_queue, test_the_queue_is_handed_back, test_the_queue_is_exported)

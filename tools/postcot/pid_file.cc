@@ -11,7 +11,7 @@ namespace postcot::control {
 
 namespace {
 pid_t read_pid(int fd) {
-    char text[32] = "";
+    char text[64] = "";   // Postfix pads the number with blanks
     ssize_t n = ::pread(fd, text, sizeof text - 1, 0);
     return n > 0 ? static_cast<pid_t>(std::strtol(text, nullptr, 10)) : 0;
 }

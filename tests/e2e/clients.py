@@ -235,6 +235,8 @@ def test_fail2ban_and_log_summaries_understand_our_log():
     need("fail2ban-regex", "pflogsumm", "logwatch")
     with Postcot(main_cf=TRAFFIC.format(port=free_port())) as server, tempfile.TemporaryDirectory() as folder:
         known_traffic(server)
+        run(BIN / "postcot", "reload", "-c", server.etc)
+        server.stop()
         log = server.state / "log/mail.log"
         assert matched(log, "postfix") == 2, "the rejected recipients"
         assert matched(log, "postfix[mode=auth]") == 2, "the failed logins on the submission port"
@@ -251,7 +253,8 @@ def test_fail2ban_and_log_summaries_understand_our_log():
         environment = {**os.environ, "LOGWATCH_DETAIL_LEVEL": "10", "PERL5LIB": "/usr/share/logwatch/lib", "LOGWATCH_TEMP_DIR": folder}
         postfix = run("perl", filters / "postfix", data=log.read_bytes(), env=environment).stdout.decode()
         counts = {what.strip(): int(number) for number, what in re.findall(r"^ *(\d+)   (\S.*?)  ", postfix, re.M)}
-        expected = {"Accepted": 6, "Rejected": 2, "Delivered": 5, "Deferred": 1, "Bounced (local)": 1, "5xx Reject unknown user": 2, "SASL authentication failed": 2}
+        expected = {"Accepted": 6, "Rejected": 2, "Delivered": 5, "Deferred": 1, "Bounced (local)": 1, "5xx Reject unknown user": 2, "SASL authentication failed": 2,
+                    "Postfix start": 1, "Postfix stop": 1, "Postfix refresh": 1}
         assert {what: counts.get(what) for what in expected} == expected, postfix[:3000]
         assert "Unmatched" not in postfix, postfix
 

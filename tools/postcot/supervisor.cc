@@ -165,6 +165,11 @@ class Supervisor {
         log::open(std::move(log_options));
     }
 
+    // postfix-script's lines: log readers count them.
+    void say_as_script(const char* what) const {
+        log::info_as(settings_.main->str("syslog_name") + "/postfix-script", "{} the Postfix mail system", what);
+    }
+
     std::string version_text() const {
         if (is_postfix()) {
             return "version " + settings_.main->str("mail_version") + ", configuration " + settings_.root + "/postfix";
@@ -198,6 +203,7 @@ class Supervisor {
             loop_.on_signal(reload_signal(half),
                             [this, half] { reload(half == Half::kPostfix, half == Half::kDovecot); });
         }
+        if (is_postfix()) say_as_script("starting");
         log::info("daemon started -- {}", version_text());
         for (const auto& warning : settings_.warnings()) log::warning("{}", warning);
 
@@ -324,7 +330,11 @@ class Supervisor {
             stop_.reset();
             for (Half half : {Half::kPostfix, Half::kDovecot}) {
                 if (!stopped_halves_[half] || !pid_files_.count(half)) continue;
-                log::info("stopping {}", half == Half::kPostfix ? "the mail system" : "the mailbox servers");
+                if (half == Half::kPostfix) {
+                    say_as_script("stopping");
+                } else if (!is_postfix()) {
+                    log::info("stopping the mailbox servers");
+                }
                 co_await stop_those([half](const Daemon& daemon) { return daemon.service.half == half; });
                 std::erase_if(daemons_, [half](const auto& daemon) {
                     return daemon->service.half == half && daemon->stopping && daemon->pid == 0;
@@ -370,7 +380,8 @@ class Supervisor {
 
     void reload(bool postfix, bool dovecot) {
         // Each daemon reads the configuration itself, and keeps the old one if the new one is wrong.
-        log::info("reload -- {}", version_text());
+        if (postfix && is_postfix()) say_as_script("refreshing");
+        if (postfix || !is_postfix()) log::info("reload -- {}", version_text());
         log::reopen();
         for (auto& daemon : daemons_) {
             bool meant = daemon->service.half == Half::kPostfix ? postfix : dovecot;

@@ -258,19 +258,20 @@ def test_the_queue_is_handed_back():
             server.sendmail("-f", "user01@example.com", "-F", "Full Name", "-V", "LAST", "-N", "failure", "last@far.test", data=letter("last").replace(b"From: a@x.test\n", b""))
             server.sendmail("-t", "-f", "user01@example.com", data=b"To: Some One <to@far.test>\nBcc: blind@far.test\nSubject: named\n\n" + (b"x" * 99 + b"\n") * 3000 + b"no line end")
             expected |= {"last": ["last@far.test"], "named": ["blind@far.test", "to@far.test"]}
-            run("postfix", "-c", postfix.etc, "start")
-            wait_until(lambda: not spool_files(spool, "maildrop") and postfix.log().count("from=<user01@example.com>") >= 2 and len(queue(postfix)) == COUNT + 4, "Postfix picks up what was dropped")
-            after = queue(postfix)
-            assert "renamed" not in postfix.log(), postfix.log()
-            assert not spool_files(spool, "corrupt")
 
-            def facts(listed):
-                return sorted((item["sender"], item["arrival_time"], item["queue_name"] == "hold", tuple(sorted((to["address"], to.get("delay_reason", "")) for to in item["recipients"])))
-                              for item in listed.values() if item["recipients"][0]["address"] not in ("waiting@far.test", "last@far.test", "to@far.test", "blind@far.test"))
-            assert facts(before) == facts(after), [pair for pair in zip(facts(before), facts(after)) if pair[0] != pair[1]][:3]
-            assert sum(item["queue_name"] == "hold" for item in after.values()) == 2
-            shown = run("postcat", "-c", postfix.etc, "-q", [key for key, item in after.items() if item["recipients"][0]["address"].startswith("own")][0]).stdout
-            assert b"envelope_id=OWN1" in shown and b"ret_flags=1" in shown and b"notify_flags=6" in shown, shown
+        run("postfix", "-c", postfix.etc, "start")
+        wait_until(lambda: not spool_files(spool, "maildrop") and postfix.log().count("from=<user01@example.com>") >= 2 and len(queue(postfix)) == COUNT + 4, "Postfix picks up what was dropped")
+        after = queue(postfix)
+        assert "renamed" not in postfix.log(), postfix.log()
+        assert not spool_files(spool, "corrupt")
+
+        def facts(listed):
+            return sorted((item["sender"], item["arrival_time"], item["queue_name"] == "hold", tuple(sorted((to["address"], to.get("delay_reason", "")) for to in item["recipients"])))
+                          for item in listed.values() if item["recipients"][0]["address"] not in ("waiting@far.test", "last@far.test", "to@far.test", "blind@far.test"))
+        assert facts(before) == facts(after), [pair for pair in zip(facts(before), facts(after)) if pair[0] != pair[1]][:3]
+        assert sum(item["queue_name"] == "hold" for item in after.values()) == 2
+        shown = run("postcat", "-c", postfix.etc, "-q", [key for key, item in after.items() if item["recipients"][0]["address"].startswith("own")][0]).stdout
+        assert b"envelope_id=OWN1" in shown and b"ret_flags=1" in shown and b"notify_flags=6" in shown, shown
 
         set_parameters(postfix, "defer_transports=", f"relayhost=[127.0.0.1]:{sink.port}", "default_destination_concurrency_limit=3")
         run("postsuper", "-c", postfix.etc, "-H", "ALL")

@@ -2,6 +2,7 @@
 // finished does not come back after kill -9.
 #include <unistd.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <map>
 #include <set>
@@ -326,6 +327,37 @@ TEST_CASE("a full disk refuses new mail and loses nothing, wherever the power fa
     CHECK(refused == 2);   // of the last run, which was not stopped
     CHECK(truth.first.size() == 1);
     CHECK(truth.acknowledged.size() == 5);
+    fs::remove_all(base);
+}
+
+TEST_CASE("an index that is full keeps nothing from its owner") {
+    namespace fs = std::filesystem;
+    fs::path base = fs::temp_directory_path() / ("index-full-" + std::to_string(::getpid()));
+    fs::remove_all(base);
+    fs::create_directories(base);
+    SimFiles disk;
+    REQUIRE(disk.mkdir("/queue"));
+    constexpr size_t kCount = 400;
+    Truth truth;
+    {
+        StoreOptions options = options_for((base / "small").string(), "boot");
+        options.index_map_size = 128 << 10;
+        Store store(disk, options);
+        REQUIRE(store.open());
+        std::map<std::string, StoredMessage> live;
+        store.take_numbers(10);
+        for (size_t i = 0; i < kCount; ++i) accept(store, truth, live, "AAAA" + std::to_string(10000 + i), 50);
+        settle(store);
+        REQUIRE(live.size() == kCount);
+        for (auto& [id, message] : live) store.put_back(message);
+        auto flushed = store.flush_index();
+        REQUIRE_FALSE(flushed);
+        CHECK(flushed.error().code == ENOSPC);
+        CHECK(store.list("", 1000).size() == kCount);   // from memory
+        CHECK(store.find(live.begin()->first));
+        CHECK(store.make_all_due(5) == 0);
+    }
+    verify(disk, (base / "large").string(), "next boot", truth, true);
     fs::remove_all(base);
 }
 

@@ -69,9 +69,9 @@ int main(int argc, char** argv) {
         return authd::load_settings(*conf);
     };
     auto conf = config::DovecotConf::load(directory);
-    if (!conf) log::fatal("{}", conf.error().text);
+    if (!conf) die_of_configuration(conf.error().text);
     auto settings = authd::load_settings(*conf);
-    if (!settings) log::fatal("{}", settings.error().text);
+    if (!settings) die_of_configuration(settings.error().text);
     if (args.check_only) {
         Loop loop;
         for (const auto& database : settings->passdbs) {

@@ -95,7 +95,7 @@ int main(int argc, char** argv) {
     auto configuration = queued::Configuration::load(args.config_root);
     if (!configuration) {
         std::fprintf(stderr, "queued: fatal: %s\n", configuration.error().text.c_str());
-        return 1;
+        return 78;   // EX_CONFIG: the unit does not try again
     }
     // Tables and templates are opened here to find errors; the manager opens its own. Mail is handed back without them.
     Expected<std::unique_ptr<queued::ManagerConfig>> tried;

@@ -1,9 +1,11 @@
 #include "queued/manager_process.h"
 
 #include <signal.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "libproto/ipc/channel.h"
+#include "libproto/runtime/daemon.h"
 #include "libproto/runtime/log.h"
 #include "libproto/runtime/loop.h"
 #include "libproto/runtime/net.h"
@@ -76,7 +78,7 @@ Task<int> serve(const std::string& config_root, UniqueFd parent_fd, Sockets sock
     writer.spawn(store.commits().run());
     Scope scope;    // servers
     Scope agents;   // channels to agents
-    int parent_socket = ::dup(parent_fd.get());
+    UniqueFd parent_socket(::dup(parent_fd.get()));
     ipc::Channel parent(std::move(parent_fd));
     QueueManager manager(store, std::move(config), agents);
     IntakeServer intake(manager, scope, std::move(sockets.intake));
@@ -98,8 +100,15 @@ Task<int> serve(const std::string& config_root, UniqueFd parent_fd, Sockets sock
     scope.spawn(control.run());
     scope.spawn(pickup.listen());
     scope.spawn(pickup.run());
-    if (::write(parent_socket, "R", 1) != 1) log::warning("the parent process does not listen");
-    ::close(parent_socket);
+    if (::write(parent_socket.get(), "R", 1) != 1) log::warning("the parent process does not listen");
+    // systemd watches the parent; it passes on that this loop turns.
+    if (auto interval = watchdog_interval(); interval.count() > 0) {
+        Loop::current().every(interval, [&parent_socket] {
+            if (::send(parent_socket.get(), "W", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) log::debug("watchdog: no parent");
+        });
+    } else {
+        parent_socket.reset();
+    }
 
     while (!stop.event.is_set()) {
         auto woken = co_await wake.wait();

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <ctime>
 
@@ -82,11 +83,21 @@ class Parent {
             if (manager_socket_ && (wait[1].revents & (POLLIN | POLLHUP))) read_manager();
             reap();
             if (stopping_) stop_step();
+            answer_watchdog();
         }
         return status_;
     }
 
   private:
+    // A manager that serves answers itself. One that reads the journal, waits for its next start or ends has limits of its own.
+    void answer_watchdog() {
+        if (watchdog_.count() == 0 || (manager_ready_ && !stopping_)) return;
+        auto now = std::chrono::steady_clock::now();
+        if (now - answered_ < watchdog_) return;
+        answered_ = now;
+        notify_watchdog();
+    }
+
     void start_missing() {
         if (stopping_) return;
         time_t now = time(nullptr);
@@ -98,6 +109,7 @@ class Parent {
                 return jobs_.manager(std::move(theirs), std::move(configuration_));
             });
             if (pid < 0) return;
+            manager_ready_ = false;
             manager_socket_ = std::move(ours);
             // Agents talk to one manager only: what they still do for the last one nobody would hear.
             for (Child* agent : {&local_, &remote_}) {
@@ -176,7 +188,11 @@ class Parent {
     void read_manager() {
         char what = 0;
         ssize_t n = ::read(manager_socket_.get(), &what, 1);
-        if (n == 1 && what == 'R') notify_ready();
+        if (n == 1 && what == 'R') {
+            manager_ready_ = true;
+            notify_ready();
+        }
+        if (n == 1 && what == 'W') notify_watchdog();   // its event loop turns
         if (n == 0) manager_socket_.reset();
     }
 
@@ -201,6 +217,7 @@ class Parent {
                     child->start_at = now + kQuickDeath;
                 }
                 if (child == &manager_) {
+                    manager_ready_ = false;
                     manager_socket_.reset();
                     if (stopping_) status_ = clean ? 0 : 1;
                 }
@@ -235,6 +252,9 @@ class Parent {
     Child manager_{"manager"};
     Child local_{"local"};
     Child remote_{"remote"};
+    const Millis watchdog_ = watchdog_interval();
+    std::chrono::steady_clock::time_point answered_{};
+    bool manager_ready_ = false;
     bool stopping_ = false;
     bool finished_ = false;
     time_t stop_began_ = 0;

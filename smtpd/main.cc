@@ -250,7 +250,7 @@ int run(int argc, char** argv) {
     log::open(options);   // to stderr until the configuration says where
 
     auto configuration = load_configuration(arguments.config_root);
-    if (!configuration) log::die(configuration.error().text);
+    if (!configuration) die_of_configuration(configuration.error().text);
     if (arguments.check_only) {
         Loop loop;
         auto checked = check_configuration(*configuration);
@@ -265,7 +265,7 @@ int run(int argc, char** argv) {
 
     Loop loop;
     auto checked = check_configuration(*configuration);
-    if (!checked) log::die(checked.error().text);
+    if (!checked) die_of_configuration(checked.error().text);
     Sockets sockets;
     auto endpoints = sockets.listen(*configuration);
     if (!endpoints) log::die(endpoints.error().text);

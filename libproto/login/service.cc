@@ -35,7 +35,7 @@ log::Options log_options(const config::DovecotConf& conf, const std::string& nam
 int run_service(const Protocol& protocol, const DaemonArgs& args) {
     signal(SIGPIPE, SIG_IGN);
     auto conf = config::DovecotConf::load(args.config_root + "/dovecot");
-    if (!conf) log::fatal("{}", conf.error().text);
+    if (!conf) die_of_configuration(conf.error().text);
     if (args.check_only) {
         if (auto tls = check_tls(*conf, protocol.name); !tls) log::fatal("{}", tls.error().text);
         return 0;

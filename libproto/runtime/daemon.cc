@@ -23,7 +23,8 @@ namespace postcot {
 
 namespace {
 
-constexpr int kUsageError = 64;   // EX_USAGE of sysexits(3)
+constexpr int kUsageError = 64;           // EX_USAGE of sysexits(3)
+constexpr int kConfigurationError = 78;   // EX_CONFIG
 
 // A connection is a descriptor; the soft limit of 1024 is for programs that use select(2).
 void raise_descriptor_limit() {
@@ -61,7 +62,30 @@ DaemonArgs parse_daemon_args(int argc, char** argv, const char* usage) {
     return args;
 }
 
-void notify_ready() { ::sd_notify(0, "READY=1"); }
+void die_of_configuration(const std::string& why) {
+    log::write(log::Level::kFatal, why);
+    std::fflush(nullptr);
+    std::_Exit(kConfigurationError);
+}
+
+Millis watchdog_interval() {
+    const char* text = std::getenv("WATCHDOG_USEC");
+    if (!text) return Millis(0);
+    char* end = nullptr;
+    const unsigned long long usec = std::strtoull(text, &end, 10);
+    if (end == text || *end != '\0' || usec == 0) return Millis(0);
+    return std::max(Millis(1), Millis(usec / 2000));   // half of it, as sd_watchdog_enabled(3) recommends
+}
+
+void notify_watchdog() { ::sd_notify(0, "WATCHDOG=1"); }
+
+void notify_ready() {
+    ::sd_notify(0, "READY=1");
+    static pid_t watched = -1;
+    if (!detail::Reactor::current_or_null() || watched == ::getpid() || ::sd_watchdog_enabled(0, nullptr) <= 0) return;
+    watched = ::getpid();
+    Loop::current().every(watchdog_interval(), notify_watchdog);
+}
 void notify_reloading() { ::sd_notify(0, "RELOADING=1"); }
 void notify_stopping() { ::sd_notify(0, "STOPPING=1"); }
 void notify_status(const std::string& status) { ::sd_notify(0, ("STATUS=" + status).c_str()); }

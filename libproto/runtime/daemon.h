@@ -20,11 +20,18 @@ struct DaemonArgs {
 // Understands -c ROOT, -v, -t, --version, --help; writes an error and exits with 64 on anything else.
 DaemonArgs parse_daemon_args(int argc, char** argv, const char* usage);
 
-// sd_notify(3): what the supervisor and systemd wait for. No-ops without NOTIFY_SOCKET.
+// Logs why as fatal and exits with 78 (EX_CONFIG): the units start nothing again that has to be mended first.
+[[noreturn]] void die_of_configuration(const std::string& why);
+
+// sd_notify(3): what the supervisor and systemd wait for. No-ops without NOTIFY_SOCKET. Where systemd watches this process (WatchdogSec=), its
+// Loop also says from the first notify_ready() on that it turns: a stuck one goes silent, and systemd starts the daemon again.
 void notify_ready();
 void notify_reloading();
 void notify_stopping();
 void notify_status(const std::string& status);
+// For a process without a Loop, and for a child whose loop matters more than its parent's: how often to send, 0 for never, and the sending.
+Millis watchdog_interval();
+void notify_watchdog();
 
 // A fixed set of forked worker processes. The parent must have no threads (never calls blocking()) when it forks. Each child runs `body(index)` on a
 // Loop of its own and exits with its result; a child that dies is logged as Postfix's master does ("warning: process ... pid ... killed by signal")

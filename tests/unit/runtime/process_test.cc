@@ -1,12 +1,19 @@
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <map>
+#include <string>
 
 #include "libproto/runtime/daemon.h"
 #include "libproto/runtime/net.h"
+#include "libproto/runtime/reactor.h"
 #include "libproto/runtime/stream.h"
 #include "libproto/runtime/subprocess.h"
 #include "tests/unit/catch.h"
@@ -192,4 +199,91 @@ TEST_CASE("workers that die are started again, and all end with their owner") {
         CHECK(waitpid(-1, nullptr, WNOHANG) < 0);
     };
     loop.run_until_complete(body());
+}
+
+namespace {
+// What systemd hears of a process that it watches.
+struct Watcher {
+    UniqueFd socket{::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+    std::string path = "/tmp/postcot-watchdog." + std::to_string(::getpid());
+
+    Watcher() {
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        path.copy(address.sun_path, sizeof address.sun_path - 1);
+        ::unlink(path.c_str());
+        REQUIRE(::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    }
+    ~Watcher() { ::unlink(path.c_str()); }
+
+    // How often it heard the word until it heard nothing for so long, and at most until `enough`.
+    int count(const std::string& word, Millis silence, int enough) {
+        int heard = 0;
+        pollfd wait{socket.get(), POLLIN, 0};
+        while (heard < enough && ::poll(&wait, 1, static_cast<int>(silence.count())) == 1) {
+            char text[256];
+            ssize_t n = ::recv(socket.get(), text, sizeof text, 0);
+            if (n > 0 && std::string(text, static_cast<size_t>(n)).find(word) != std::string::npos) ++heard;
+        }
+        return heard;
+    }
+};
+
+// Runs a daemon of its own that systemd watches with a limit of 100 ms; `body` begins on its loop 150 ms after the start.
+template <class Body>
+pid_t watched_daemon(const Watcher& watcher, Body body) {
+    pid_t pid = ::fork();
+    if (pid != 0) return pid;
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::setenv("NOTIFY_SOCKET", watcher.path.c_str(), 1);
+    ::setenv("WATCHDOG_USEC", "100000", 1);
+    ::setenv("WATCHDOG_PID", std::to_string(::getpid()).c_str(), 1);
+    detail::reset_after_fork();
+    Loop loop;
+    notify_ready();
+    notify_ready();   // a reload: still one beat every 50 ms
+    loop.run_until_complete([](Body b) -> Task<void> {
+        (void)co_await sleep_for(150ms);
+        b();
+        (void)co_await sleep_for(Millis(60'000));
+    }(body));
+    ::_exit(0);
+}
+}   // namespace
+
+TEST_CASE("the loop of a watched daemon answers systemd's watchdog, until it is stuck") {
+    CHECK(watchdog_interval() == Millis(0));
+    for (bool stuck : {false, true}) {
+        Watcher watcher;
+        pid_t pid = watched_daemon(watcher, [stuck] {
+            while (stuck) ::pause();
+        });
+        REQUIRE(pid > 0);
+        int heard = watcher.count("WATCHDOG=1", 500ms, 20);
+        ::kill(pid, SIGKILL);
+        ::waitpid(pid, nullptr, 0);
+        if (stuck) {
+            CHECK(heard >= 1);   // before
+            CHECK(heard <= 4);
+        } else {
+            CHECK(heard == 20);
+        }
+    }
+}
+
+TEST_CASE("a child of a watched daemon does not answer for it") {
+    Watcher watcher;
+    pid_t pid = watched_daemon(watcher, [] {
+        auto child = fork_child([] {
+            notify_ready();
+            Loop::current().run_until_complete([]() -> Task<void> { (void)co_await sleep_for(Millis(60'000)); }());
+            return 0;
+        });
+        while (child) ::pause();
+    });
+    REQUIRE(pid > 0);
+    int heard = watcher.count("WATCHDOG=1", 500ms, 20);
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+    CHECK(heard <= 4);
 }

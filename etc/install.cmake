@@ -29,3 +29,22 @@ install(FILES etc/postfix/main.cf.dist etc/postfix/master.cf.dist DESTINATION sh
 install(DIRECTORY etc/dovecot/ DESTINATION share/postcot/dovecot FILES_MATCHING PATTERN "*.conf" PATTERN "*.ext"
   PATTERN protocols.d EXCLUDE)
 install(FILES etc/dovecot/protocols.d/imapd.protocol etc/dovecot/protocols.d/pop3d.protocol DESTINATION share/dovecot/protocols.d)
+# What units and maintainer scripts run, once for each package: either is installed without the other.
+foreach(group postfix dovecot)
+  install(PROGRAMS etc/unit-group DESTINATION ${POSTCOT_DAEMON_DIR} RENAME ${group}-group)
+  install(PROGRAMS etc/keep-from-purge DESTINATION ${POSTCOT_DAEMON_DIR} RENAME ${group}-keep-from-purge)
+endforeach()
+install(PROGRAMS etc/housekeeping DESTINATION ${POSTCOT_DAEMON_DIR})
+
+# Completion for bash: one file a package, found under each program's name.
+install(FILES etc/completion/postcot-mta etc/completion/postcot-auth DESTINATION share/bash-completion/completions)
+install(CODE [[
+  set(folder "$ENV{DESTDIR}${CMAKE_INSTALL_PREFIX}/share/bash-completion/completions")
+  foreach(link postqueue=postcot-mta sendmail=postcot-mta mailq=postcot-mta postcot=postcot-mta postdrop=postcot-mta
+               doveadm=postcot-auth doveconf=postcot-auth dovecot=postcot-auth)
+    string(REPLACE "=" ";" pair "${link}")
+    list(GET pair 0 name)
+    list(GET pair 1 target)
+    file(CREATE_LINK "${target}" "${folder}/${name}" SYMBOLIC)
+  endforeach()
+]])

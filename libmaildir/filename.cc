@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <charconv>
 
 namespace postcot::maildir {
 
@@ -71,15 +72,23 @@ std::optional<uint64_t> size_field(std::string_view base, char field) {
     return n;
 }
 
+namespace {
+
+// "1795525492.M55062P..." -> 1795525492 and 55062. A name that does not begin with a time comes first.
+std::pair<uint64_t, uint64_t> delivery_time(std::string_view name) {
+    uint64_t seconds = 0, microseconds = 0;
+    auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), seconds);
+    if (error != std::errc{}) return {0, 0};
+    name.remove_prefix(static_cast<size_t>(end - name.data()));
+    if (name.starts_with(".M")) std::from_chars(name.data() + 2, name.data() + name.size(), microseconds);
+    return {seconds, microseconds};
+}
+
+}   // namespace
+
 bool delivered_before(std::string_view a, std::string_view b) {
-    auto digits = [](std::string_view s) {
-        size_t n = 0;
-        while (n < s.size() && s[n] >= '0' && s[n] <= '9') ++n;
-        return n;
-    };
-    size_t x = digits(a), y = digits(b);
-    if (x != y) return x < y;   // fewer digits: an earlier second
-    return a < b;
+    auto x = delivery_time(a), y = delivery_time(b);
+    return x != y ? x < y : a < b;
 }
 
 std::string unique_name() {

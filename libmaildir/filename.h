@@ -17,7 +17,8 @@ FlagSet flags_of(std::string_view name);
 std::string with_flags(std::string_view name, FlagSet flags);
 // ",S=<octets in the file>" and ",W=<octets in CRLF form>" in the base.
 std::optional<uint64_t> size_field(std::string_view base, char field);
-// Order in which files new to the uidlist get their UIDs: by the time they begin with, then by name.
+// Order in which files new to the uidlist get their UIDs: by the time they begin with, microseconds
+// included ("1.M9" is before "1.M10"), then by name.
 bool delivered_before(std::string_view a, std::string_view b);
 // A new base name: "<seconds>.M<microseconds>P<pid>Q<counter>.<host>".
 std::string unique_name();

@@ -82,6 +82,15 @@ TEST_CASE("maildir: file names keep unknown letters and order the known ones") {
     CHECK_FALSE(size_field("1.a,S=x", 'S'));
 }
 
+TEST_CASE("maildir: what came first in one second gets the lower UID") {
+    CHECK(delivered_before("1795525492.M55062Q0FC59.host", "1795525492.M140091Q226F0.host"));
+    CHECK_FALSE(delivered_before("1795525492.M140091Q226F0.host", "1795525492.M55062Q0FC59.host"));
+    CHECK(delivered_before("99.M9.b", "100.M1.a"));
+    CHECK(delivered_before("100.a", "100.b"));
+    CHECK(delivered_before("note", "100.a"));
+    CHECK_FALSE(delivered_before("100.a", "100.a"));
+}
+
 TEST_CASE("maildir: dovecot-uidlist v3 is read with its extensions; a torn last line is not believed") {
     Box box;
     REQUIRE(box.files.mkdir(box.home + "/Maildir"));

@@ -23,6 +23,13 @@ CASES = [
 ]
 
 
+def rewrite(path, text):
+    """At once, as editors do: a daemon that still reloads must not see half of it."""
+    new = path.with_name(path.name + ".new")
+    new.write_text(text)
+    new.replace(path)
+
+
 def command(server, *words):
     done = run(BIN / "postcot", *words, "-c", server.etc, check=False)
     return done.returncode, (done.stdout + done.stderr).decode()
@@ -49,7 +56,7 @@ def test_reload_refuses_and_what_runs_goes_on():
         for path, text, what in CASES:
             good = (server.etc / path).read_text()
             line = len(good.splitlines()) + 1
-            (server.etc / path).write_text(good + text + "\n")
+            rewrite(server.etc / path, good + text + "\n")
             for word in ("check", "reload"):
                 status, said = command(server, word)
                 assert status != 0 and names(said, path, line, what), (word, text, said)
@@ -65,7 +72,7 @@ def test_reload_refuses_and_what_runs_goes_on():
                 # doveadm sends the signal, and doveconf shows drivers and files that only a daemon opens.
                 lenient = words[0].name in ("doveadm", "doveconf") and ("driver" in text or "ssl_cert" in text)
                 assert lenient or (done.returncode != 0 and names(said, path, line, what)), (words, text, said)
-            (server.etc / path).write_text(good)
+            rewrite(server.etc / path, good)
         command(server, "reload")
         serves(server)
         for name, old in pids.items():
@@ -82,12 +89,12 @@ def test_start_refuses_and_leaves_mail_alone():
         for path, text, what in CASES:
             good = (server.etc / path).read_text()
             line = len(good.splitlines()) + 1
-            (server.etc / path).write_text(good + text + "\n")
+            rewrite(server.etc / path, good + text + "\n")
             status, said = command(server, "start")
             assert status != 0 and names(said, path, line, what), (text, said)
             assert not server.processes("queued") and not server.processes("imapd"), text
             assert command(server, "status")[0] != 0
-            (server.etc / path).write_text(good)
+            rewrite(server.etc / path, good)
         assert server.messages("user02") == kept and len(os.listdir(server.state / "spool/maildrop")) == 1
         server.start()
         server.wait_for_mail("user02", 2)
@@ -97,8 +104,7 @@ def test_a_missing_table_is_a_temporary_error():
     """As in Postfix: the daemons start, mail waits, and the log names the table."""
     with Postcot() as server:
         good = (server.etc / MAIN).read_text()
-        with open(server.etc / MAIN, "a") as file:
-            file.write(f"virtual_alias_maps = hash:{server.state}/nosuchtable\n")
+        rewrite(server.etc / MAIN, good + f"virtual_alias_maps = hash:{server.state}/nosuchtable\n")
         assert command(server, "reload")[0] == 0
         table = re.escape(f"{server.state}/nosuchtable")
 
@@ -111,7 +117,7 @@ def test_a_missing_table_is_a_temporary_error():
             return code == 451
         wait_until(refused, "451 for a recipient that cannot be looked up")
         server.wait_for_log(rf"smtpd\[\d+\]: (warning|error): .*{table}")
-        (server.etc / MAIN).write_text(good)
+        rewrite(server.etc / MAIN, good)
         assert command(server, "reload")[0] == 0
         wait_until(lambda: not refused(), "mail to be taken again")
 

@@ -34,7 +34,7 @@ class Guide:
         files = self.host.copy_in(our_packages(), "/root")
         assert len(files) == 5, files
         self.do("sudo apt update")
-        self.do("sudo apt install -y /root/postcot*.deb", timeout=180)
+        self.do("sudo DEBIAN_FRONTEND=noninteractive apt install -y /root/postcot*.deb", timeout=180)
         for unit in ("postfix", "dovecot", "postcot-smtpd", "postcot-queued", "postcot-authd", "postcot-imapd", "postcot-pop3d"):
             self.host.wait_for_unit(unit)
         for port in PORTS.values():
@@ -64,7 +64,7 @@ class Guide:
             self.host.wait_for_port(port)
 
     def install_web(self):
-        self.do(f"sudo apt install -y {' '.join(WEB)}", timeout=600)
+        self.do(f"sudo DEBIAN_FRONTEND=noninteractive apt install -y {' '.join(WEB)}", timeout=600)
         self.do("sudo sed -i 's|^# *Alias /roundcube|Alias /roundcube|' /etc/roundcube/apache.conf")
         self.do("sudo sed -i \"s|^\\(.config\\['imap_host'\\]\\).*|\\1 = ['localhost:143'];|; s|^\\(.config\\['smtp_host'\\]\\).*|\\1 = 'localhost:25';|; "
                 "s|^\\(.config\\['smtp_user'\\]\\).*|\\1 = '';|; s|^\\(.config\\['smtp_pass'\\]\\).*|\\1 = '';|\" /etc/roundcube/config.inc.php")
@@ -75,7 +75,7 @@ class Guide:
         self.host.wait_for_port(80)
 
     def firewall(self):
-        self.do("sudo apt install -y ufw", timeout=120)
+        self.do("sudo DEBIAN_FRONTEND=noninteractive apt install -y ufw", timeout=120)
         self.do("sudo ufw allow 25,587,143,993,80,443/tcp")
         self.do("sudo ufw allow 'Dovecot POP3'")
         self.do("sudo ufw --force enable")
@@ -89,7 +89,7 @@ class Guide:
         for user, password in PASSWORDS.items():
             self.do(f"sudo adduser --gecos '' --disabled-password {user}")
             self.do("sudo chpasswd", data=f"{user}:{password}\n")
-        self.do("sudo apt install -y mailutils", timeout=120)
+        self.do("sudo DEBIAN_FRONTEND=noninteractive apt install -y mailutils", timeout=120)
 
     def first_mail(self):
         self.do(f"echo '테스트 메일 본문입니다.' | mail -s '{SUBJECT}' user02@example.com", user="user01")
@@ -111,8 +111,8 @@ class Guide:
         """What the guide ends with: everything goes, and nothing of ours is left running."""
         self.do("sudo postsuper -d ALL")
         self.do("sudo systemctl stop postfix dovecot")
-        self.do("sudo apt purge -y 'postcot*' roundcube mailutils", timeout=180)
-        self.do("sudo apt autoremove -y", timeout=180)
+        self.do("sudo DEBIAN_FRONTEND=noninteractive apt purge -y 'postcot*' roundcube mailutils", timeout=180)
+        self.do("sudo DEBIAN_FRONTEND=noninteractive apt autoremove -y", timeout=180)
         self.do("sudo apt clean")
         self.do("sudo deluser --remove-home user01 && sudo deluser --remove-home user02")
         left = self.do("ps -eo comm | grep -xE 'smtpd|queued|imapd|pop3d|authd'", check=False).stdout

@@ -15,7 +15,7 @@ from _hosts import Lab, main, our_packages, wait_until
 PARTS = {"postfix": ["postcot-queued", "postcot-smtpd"], "dovecot": ["postcot-authd", "postcot-imapd", "postcot-pop3d"]}
 ALL = [part for parts in PARTS.values() for part in parts]
 # What stays by intent, see docs/packages.md; and what other packages and the running system write.
-STAYS = re.compile(r"/etc/(aliases|mailname|passwd|group|g?shadow|sub[ug]id|ld\.so\.cache|\.pwd\.lock|letsencrypt.*|ufw.*|apparmor\.d(/local)?)-?$|/etc/(ssl|sasl2|ufw)(/.*)?$"
+STAYS = re.compile(r"/etc/(aliases|mailname|passwd|group|g?shadow|sub[ug]id|ld\.so\.cache|\.pwd\.lock|letsencrypt.*|ufw.*|apparmor\.d(/(local|disable))?)-?$|/etc/(ssl|sasl2|ufw)(/.*)?$"
                    r"|/var/(log|cache|tmp)/|/var/lib/(dpkg|apt|systemd|ucf|private|logrotate)/|/var/cache$|/root/|/home(/.*)?$|.*\.pyc$|/var/mail/")
 ACCOUNTS_STAY = {"postfix", "dovecot", "dovenull", "postdrop", "ssl-cert"}
 

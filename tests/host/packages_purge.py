@@ -45,44 +45,48 @@ def firewall(host):
     assert len(re.findall(r"^  (?:Postfix|Dovecot)", profiles.stdout, re.M)) == 7, profiles.stdout
 
 
-def test_purge_after_takeover():
-    with Lab(repository=our_packages()) as lab:
-        host = lab.host("mail.example.com", ["postfix", "dovecot-imapd", "dovecot-pop3d", "ufw"])
-        host.write("/etc/resolv.conf", "nameserver 127.0.0.1\n")
-        host.sh("useradd -m keeper; postconf -e 'smtpd_banner = kept' defer_transports=smtp mydestination=localhost; echo '# kept' >>/etc/dovecot/conf.d/20-imap.conf; systemctl restart postfix")
-        host.run("apt-get", "update")
-        install(host)
-        host.sh("printf 'Subject: x\\n\\nx\\n' | sendmail -f root somebody@other.test")
-        host.wait_for_log(r"to=<somebody@other\.test>.*status=deferred")
-        firewall(host)
-        before = state(host)
-        assert "kept" in host.read("/etc/postfix/main.cf") and "other.test" in before[2], before
+def after_takeover(lab):
+    host = lab.host("mail.example.com", ["postfix", "dovecot-imapd", "dovecot-pop3d", "ufw"])
+    host.write("/etc/resolv.conf", "nameserver 127.0.0.1\n")
+    host.sh("useradd -m keeper; postconf -e 'smtpd_banner = kept' defer_transports=smtp mydestination=localhost; echo '# kept' >>/etc/dovecot/conf.d/20-imap.conf; systemctl restart postfix")
+    host.run("apt-get", "update")
+    install(host)
+    host.sh("printf 'Subject: x\\n\\nx\\n' | sendmail -f root somebody@other.test")
+    host.wait_for_log(r"to=<somebody@other\.test>.*status=deferred")
+    firewall(host)
+    before = state(host)
+    assert "kept" in host.read("/etc/postfix/main.cf") and "other.test" in before[2], before
 
-        said = host.run("apt-get", "purge", "-y", *THEIRS, timeout=120)
-        assert re.search("postfix: configuration and data stay", said.stdout + said.stderr), said.stdout + said.stderr
-        assert state(host) == before, (state(host), before)
-        assert not host.sh("dpkg-query -W -f '${db:Status-Abbrev}${Package}\\n' " + " ".join(THEIRS) + " 2>/dev/null | grep -v '^un'", check=False).stdout
-        still_served(host)
-        host.sh("systemctl restart postfix dovecot")
-        still_served(host)
-        host.reboot()
-        still_served(host)
-        assert state(host) == before
-        firewall(host)
+    said = host.run("apt-get", "purge", "-y", *THEIRS, timeout=120)
+    assert re.search("postfix: configuration and data stay", said.stdout + said.stderr), said.stdout + said.stderr
+    assert state(host) == before, (state(host), before)
+    assert not host.sh("dpkg-query -W -f '${db:Status-Abbrev}${Package}\\n' " + " ".join(THEIRS) + " 2>/dev/null | grep -v '^un'", check=False).stdout
+    still_served(host)
+    host.sh("systemctl restart postfix dovecot")
+    still_served(host)
+    host.reboot()
+    still_served(host)
+    assert state(host) == before
+    firewall(host)
 
 
-def test_purge_of_both():
+def of_both(lab):
     """The guard ends with Postcot: what is left of the two is removed by whoever is purged last."""
-    with Lab(repository=our_packages(), name="packages_purge_both") as lab:
-        host = lab.host("mail.example.com", ["postfix", "dovecot-imapd", "dovecot-pop3d"])
-        host.run("apt-get", "update")
-        install(host)
-        host.run("apt-get", "purge", "-y", *OURS, timeout=120)
-        for path in ("/etc/postfix/main.cf", "/etc/dovecot/dovecot.conf"):
-            assert host.path(path).exists(), f"{path} belongs to a package that is not purged"
-        host.run("apt-get", "purge", "-y", *THEIRS, timeout=120)
-        for path in ("/etc/postfix", "/etc/dovecot/dovecot.conf", "/var/spool/postfix"):
-            assert not host.path(path).exists(), f"{path} stays"
+    host = lab.host("mx.other.test", ["postfix", "dovecot-imapd", "dovecot-pop3d"])
+    host.run("apt-get", "update")
+    install(host)
+    host.run("apt-get", "purge", "-y", *OURS, timeout=120)
+    for path in ("/etc/postfix/main.cf", "/etc/dovecot/dovecot.conf"):
+        assert host.path(path).exists(), f"{path} belongs to a package that is not purged"
+    host.run("apt-get", "purge", "-y", *THEIRS, timeout=120)
+    for path in ("/etc/postfix", "/etc/dovecot/dovecot.conf", "/var/spool/postfix"):
+        assert not host.path(path).exists(), f"{path} stays"
 
 
-main(test_purge_after_takeover, test_purge_of_both)
+def test_purge():
+    with Lab(repository=our_packages()) as lab:
+        after_takeover(lab)
+        of_both(lab)
+
+
+main(test_purge)

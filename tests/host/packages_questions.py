@@ -58,10 +58,11 @@ def looks_like(host, wanted, mailname):
     assert everywhere == (wanted.get("inet_interfaces", "all") == "all"), listening
 
 
-def delivers_locally(host):
+def delivers_locally(host, wanted):
     at = len(host.log())
-    host.sh("printf 'Subject: x\\n\\nx\\n' | sendmail -f root keeper@localhost")
-    host.wait_for_log(r"to=<keeper@localhost>.*status=sent", after=at)
+    domain = wanted["mydestination"].split(",")[-1].strip()
+    host.sh(f"printf 'Subject: x\\n\\nx\\n' | sendmail -f root keeper@{domain}")
+    host.wait_for_log(rf"to=<keeper@{re.escape(domain)}>.*status=sent \(delivered to mailbox", after=at)
 
 
 def test_answers():
@@ -76,7 +77,7 @@ def test_answers():
             print(f"  {', '.join(preseeds) or 'nothing preseeded'}", flush=True)
             install(host, preseeds)
             looks_like(host, wanted, mailname)
-            delivers_locally(host)
+            delivers_locally(host, wanted)
             aliases = host.read("/etc/aliases")
             assert ("root:    keeper" in aliases) == ("postfix/root_address=keeper" in preseeds), aliases
             purge(host)

@@ -60,7 +60,9 @@ bool Session::client_in(const table::MatchList& list) const {
 bool Session::limited() const { return !service_.unix_socket && !client_in(runtime_.tables->limit_exceptions); }
 
 Task<void> Session::run() {
-    if (service_.peername_lookup && !service_.unix_socket) co_await worker_.names().find_client_name(c_.client);
+    // A stop does not wait for a slow name server.
+    if (service_.peername_lookup && !service_.unix_socket)
+        co_await worker_.names().find_client_name(c_.client).with_cancel(worker_.drain());
     log_info("connect from " + c_.client.name_address());
     co_await serve();
     if (end_ != End::kLost) (void)co_await stream_.flush(Millis(5000));

@@ -25,7 +25,7 @@ struct Parts {
 };
 
 void take(DeliveryLogEntry& entry, Parts& parts, std::string_view name, std::string value) {
-    if (name == "recipient") entry.recipient = std::move(value);
+    if (name == "recipient" && !value.empty()) entry.recipient = std::move(value);
     if (name == "original_recipient") entry.original = std::move(value);
     if (name == "offset") entry.offset = number(value);
     if (name == "dsn_orig_rcpt") entry.orcpt = std::move(value);

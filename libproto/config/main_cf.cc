@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <set>
+#include <utility>
 
 #include "libproto/config/expand.h"
 #include "libproto/config/host.h"
@@ -65,6 +66,17 @@ struct MainCf::State final : Names {
         return best;
     }
 
+    // Set while a default is made of other parameters. These may be defined by it in turn ("myhostname = mx.$mydomain" without a mydomain): then it
+    // is made of the host's own facts.
+    static inline thread_local bool deriving_domain = false;
+    static inline thread_local bool deriving_networks = false;
+    struct Deriving {
+        explicit Deriving(bool& mark) : flag(mark), again(std::exchange(mark, true)) {}
+        ~Deriving() { flag = again; }
+        bool& flag;
+        const bool again;
+    };
+
     bool host_default(std::string_view name, std::string& out) const {
         if (name == "config_directory" && !directory.empty()) {
             out = directory;
@@ -72,15 +84,17 @@ struct MainCf::State final : Names {
             out = host_name();
             if (out.find('.') == std::string::npos) out += entries.contains("mydomain") ? ".$mydomain" : ".localdomain";
         } else if (name == "mydomain") {
-            std::string host;
-            if (auto mine = entries.find("myhostname"); mine != entries.end()) {
-                host = expanded("myhostname");
-            } else {
-                host = host_name();
-            }
+            Deriving guard(deriving_domain);
+            const std::string host =
+                !guard.again && entries.contains("myhostname") ? expanded("myhostname") : host_name();
             size_t dot = host.find('.');
             out = dot == std::string::npos ? "localdomain" : host.substr(dot + 1);
         } else if (name == "mynetworks") {
+            Deriving guard(deriving_networks);
+            if (guard.again) {
+                out = "127.0.0.0/8 [::1]/128";
+                return true;
+            }
             std::string style = expanded("mynetworks_style");
             auto protocols = split_list(expanded("inet_protocols"));
             bool ipv4 = false;

@@ -170,7 +170,10 @@ class Parser {
         }
         while (at_ < in_.size() && in_[at_] != end && !is_space(in_[at_])) ++at_;
         auto name = in_.substr(start, at_ - start);
-        if (!options_.strict && name.size() > 1 && name.back() == '.') name.remove_suffix(1);
+        if (name.size() > 1 && name.back() == '.') {
+            if (options_.strict) return false;
+            name.remove_suffix(1);
+        }
         out = name;
         // An address without brackets is no domain (resolve_numeric_domain).
         return is_valid_hostname(name);

@@ -29,6 +29,14 @@ TEST_CASE("postconf(5): continuation lines, comments between them and empty line
     CHECK_FALSE(main.is_set("mydomain"));
 }
 
+TEST_CASE("postconf(5): a default that is made of itself has an end") {
+    auto main = parse("myhostname = mx.$mydomain\n");
+    CHECK(main.str("myhostname").starts_with("mx."));
+    CHECK_FALSE(main.str("mydomain").empty());
+    CHECK(error_of("mynetworks_style = $mynetworks\n")
+              .starts_with("main.cf, line 1: parameter mynetworks_style: expected"));
+}
+
 TEST_CASE("postconf(5): $name, ${name?text}, ${name:text}, ${name?{a}:{b}} and relations") {
     auto main = parse("q=1\nempty=\nmyhostname=h.example\n");
     CHECK(main.expand("$q-${q}-$(q)-$$-$none-$q.r") == "1-1-1-$--1.r");

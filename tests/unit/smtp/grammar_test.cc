@@ -91,6 +91,7 @@ TEST_CASE("strict_rfc821_envelopes: liberal forms are accepted only without it")
     CHECK(strict("<user>") == "501 5.1.3");
     CHECK(strict("<a..b@example.com>") == "501 5.1.3");
     CHECK(strict("<.a@example.com>") == "501 5.1.3");
+    CHECK(strict("<user@example.com.>") == "501 5.1.3");
     CHECK(strict("<" + std::string(65, 'a') + "@example.com>") == "501 5.1.3");
     CHECK(strict("<" + std::string(64, 'a') + "@example.com>").size() == 76);
     CHECK(strict("<Postmaster>") == "Postmaster");

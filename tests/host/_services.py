@@ -91,7 +91,8 @@ class Services:
         assert not self.mail.run("systemctl", "--failed", "--no-legend", "--plain").stdout
 
     def grouped(self):
-        """postfix and dovecot act on all of theirs."""
+        """postfix and dovecot act on all of theirs, and mail.log has what Postfix's postfix-script and master(8) say then."""
+        after = len(self.mail.log())
         for group, units in (("postfix", ("postcot-smtpd", "postcot-queued")), ("dovecot", ("postcot-authd", "postcot-imapd", "postcot-pop3d"))):
             for action, state in (("stop", "inactive"), ("start", "active"), ("restart", "active")):
                 before = [self.main_pid(unit) for unit in units]
@@ -103,4 +104,8 @@ class Services:
             before = [self.main_pid(unit) for unit in units]
             self.mail.run("systemctl", "reload", group)
             assert before == [self.main_pid(unit) for unit in units], f"reload {group} restarted"
+        for line in (r"postfix/postfix-script\[\d+\]: stopping the Postfix mail system", r"postfix/master\[\d+\]: terminating on signal 15",
+                     r"postfix/postfix-script\[\d+\]: starting the Postfix mail system", r"postfix/master\[\d+\]: daemon started -- version 3\.\d",
+                     r"postfix/postfix-script\[\d+\]: refreshing the Postfix mail system", r"postfix/master\[\d+\]: reload -- version 3\.\d"):
+            self.mail.wait_for_log(line, after=after)
         self.login()

@@ -100,8 +100,6 @@ ClientSession* Server::find_client(uint32_t pid, const std::string& cookie, std:
     return nullptr;
 }
 
-void Server::adopt(PassedLogin login) { pass_on(std::move(login)); }
-
 void Server::pass_on(PassedLogin login) {
     if (give_) give_(login);
     passed_.add(std::move(login));
@@ -181,7 +179,7 @@ struct Process {
                 spawned.set();
             } else if (frame->type == PassedLogin::kType) {
                 auto login = ipc::Channel::unpack<PassedLogin>(*frame);
-                if (login) server->adopt(std::move(*login));
+                if (login) server->pass_on(std::move(*login));
             }
         }
         stop.set();   // no parent, no authd

@@ -26,8 +26,6 @@ class Server {
     ~Server();
 
     void listen(Listen socket, UniqueFd fd);
-    // A login from the server that was current before this one.
-    void adopt(PassedLogin login);
     // Another server takes over: gives it all logins that are not fetched, and those to come.
     void pass_logins_on(std::function<void(const PassedLogin&)> give);
     // Stops accepting; sessions end when they have nothing in flight, all of them within `patience`, which may be
@@ -48,6 +46,7 @@ class Server {
     // The session of that process with that cookie. nullptr: `why` is Dovecot's log text.
     ClientSession* find_client(uint32_t pid, const std::string& cookie, std::string& why);
     bool passes_on() const { return give_ != nullptr; }
+    // A login of ours, or one from the server before: kept, and given on when another has taken over.
     void pass_on(PassedLogin login);
     PassedLogins& passed_logins() { return passed_; }
 

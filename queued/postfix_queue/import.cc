@@ -33,6 +33,12 @@ constexpr const char* kLogs[] = {"defer", "bounce", "trace"};
 
 std::string folder_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
+// `file` outlives it.
+CallSource source_of(File& file, uint64_t size) {
+    return CallSource(
+        size, [&file](char* buffer, size_t length, uint64_t offset) { return file.read_at(buffer, length, offset); });
+}
+
 }   // namespace
 
 PostfixImport::PostfixImport(Store& store, std::string queue_directory, std::string ident, Hooks hooks)
@@ -143,9 +149,7 @@ void PostfixImport::read(Work& work) {
         work.failure = fail(EBUSY, "another mail system has it locked");
         return;
     }
-    CallSource source(work.size, [&file](char* buffer, size_t length, uint64_t offset) {
-        return (*file)->read_at(buffer, length, offset);
-    });
+    auto source = source_of(**file, work.size);
     std::string held;   // towards the large file
     uint64_t large_size = 0;
     auto flush = [&]() -> Expected<void> {
@@ -269,9 +273,7 @@ void PostfixImport::recover() {
         auto size = file ? (*file)->size() : Expected<uint64_t>(fail(file.error()));
         auto stored = store_.find(id);
         if (!size || !stored) continue;
-        CallSource source(*size, [&file](char* buffer, size_t length, uint64_t offset) {
-            return (*file)->read_at(buffer, length, offset);
-        });
+        auto source = source_of(**file, *size);
         auto there = pq::read_message(source, [](std::string_view) { return Expected<void>(); });
         if (!there || there->arrival_seconds != stored->envelope.arrival_seconds ||
             there->arrival_microseconds != stored->envelope.arrival_microseconds) {

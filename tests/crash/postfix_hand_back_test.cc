@@ -8,6 +8,7 @@
 
 #include "libproto/runtime/loop.h"
 #include "queued/postfix_queue/hand_back.h"
+#include "tests/crash/queue_options.h"
 #include "tests/crash/sim_files.h"
 #include "tests/unit/catch.h"
 
@@ -20,16 +21,6 @@ namespace {
 
 constexpr size_t kLarge = 3000;
 const std::set<std::string> kSenders = {"AAAAA1@x.test", "AAAAA2@x.test", "AAAAA3@x.test", "AAAAA4@x.test"};
-
-StoreOptions options_for(const std::string& index, const std::string& boot) {
-    StoreOptions options;
-    options.directory = "/queue";
-    options.segment_size = 1500;
-    options.index_directory = index;
-    options.index_map_size = 4 << 20;
-    options.boot_id = boot;
-    return options;
-}
 
 HandBackSettings settings() {
     HandBackSettings out;

@@ -8,6 +8,7 @@
 
 #include "libproto/runtime/loop.h"
 #include "queued/postfix_queue/import.h"
+#include "tests/crash/queue_options.h"
 #include "tests/crash/sim_files.h"
 #include "tests/unit/catch.h"
 
@@ -16,16 +17,6 @@ using namespace postcot::queued;
 namespace pq = postcot::postfix_queue;
 
 namespace {
-
-StoreOptions options_for(const std::string& index, const std::string& boot) {
-    StoreOptions options;
-    options.directory = "/queue";
-    options.segment_size = 1500;
-    options.index_directory = index;
-    options.index_map_size = 4 << 20;
-    options.boot_id = boot;
-    return options;
-}
 
 std::string file_of(const std::string& subject, size_t size) {
     pq::Message message;

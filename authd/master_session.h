@@ -1,6 +1,7 @@
 // One connection of a master (imapd's and pop3d's parents, doveadm) or of a userdb client (delivery, doveadm user).
 #pragma once
 
+#include <cstdint>
 #include <optional>
 
 #include "authd/line_stream.h"

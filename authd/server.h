@@ -1,6 +1,7 @@
 // authd's server process: accepts on the sockets that the parent hands over and runs a session per connection.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>

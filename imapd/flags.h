@@ -1,6 +1,7 @@
 // Flags between the store's bits and the wire's names.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 

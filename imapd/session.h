@@ -1,6 +1,7 @@
 // One IMAP connection after its login: RFC 3501 §3.2-§3.4. Reads a command, lets commands/VERB.cc act, tells what changed, answers.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>

@@ -1,6 +1,7 @@
 // The dovecot.conf settings an IMAP session looks at, read once per process.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "libproto/config/dovecot.h"

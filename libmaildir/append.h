@@ -1,6 +1,7 @@
 // APPEND into a folder: files written in tmp/, made durable, then given UIDs and put into cur/ all at once.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <vector>
 

@@ -1,6 +1,7 @@
 // A message file in memory (small) or mapped (large), and its octets in CRLF form.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>

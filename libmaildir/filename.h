@@ -1,6 +1,7 @@
 // Maildir file names: "<base>:2,<flags>". The base is the message's identity; flags change by renaming.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>

@@ -8,6 +8,7 @@
 //   - A message gone from one listing is gone only if a second one does not show it either: readdir(3) may miss a file being renamed.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>

@@ -1,6 +1,7 @@
 // Where a user's mail is and how it is presented: dovecot.conf's mail_location, namespaces and mailbox sections.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 

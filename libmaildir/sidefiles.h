@@ -1,6 +1,7 @@
 // Dovecot's small side files: dovecot-keywords, subscriptions, dovecot-uidvalidity.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 

@@ -11,6 +11,7 @@
 // LIMIT, OVERQUOTA, EXPUNGEISSUED, INUSE, SERVERBUG, CORRUPTION; TRYCREATE for a missing target of append/copy/move.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>

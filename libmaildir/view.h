@@ -1,6 +1,7 @@
 // A session's view of a Folder: which messages it has been told of, and with what flags.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>

@@ -2,6 +2,7 @@
 // Synchronous: call from blocking(), one call at a time.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>

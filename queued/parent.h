@@ -2,6 +2,7 @@
 // child, and keeps three processes alive: the queue manager (mail_owner), the local delivery agent (root) and the remote one (mail_owner).
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 

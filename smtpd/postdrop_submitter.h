@@ -1,6 +1,7 @@
 // Mail of stand-alone mode goes to postdrop(1): also while queued is down, and with no other right than the caller's. Blocks: there is one session.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "libproto/config/postfix.h"

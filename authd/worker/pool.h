@@ -1,6 +1,7 @@
 // The server's side of the root workers: gives each job to a worker of its own, has more made up to the limit, and has one that is stuck killed.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <set>
 #include <vector>

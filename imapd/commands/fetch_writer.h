@@ -2,6 +2,7 @@
 // fill() runs inside Session::with_mailbox(); between two calls other sessions of the owner have their turn.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>

@@ -1,6 +1,7 @@
 // The grammar's search key as the store's: sets resolved, charset converted.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "libmaildir/store.h"

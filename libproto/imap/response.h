@@ -1,6 +1,7 @@
 // RFC 3501 §7 and §9: strings as a server sends them.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 

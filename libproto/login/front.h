@@ -1,6 +1,7 @@
 // Inside libproto/login: a front process.
 #pragma once
 
+#include <cstdint>
 #include <list>
 #include <map>
 #include <memory>

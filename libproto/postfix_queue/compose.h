@@ -6,6 +6,7 @@
 // The content has LF line ends. recipients()[i].offset is where recipient i stands.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>

@@ -2,6 +2,7 @@
 // peer never stands between the buffered output and the socket, and two pipelining ends cannot wait for each other.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 

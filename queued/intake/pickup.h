@@ -2,6 +2,7 @@
 // checked before anything is believed.
 #pragma once
 
+#include <cstdint>
 #include <set>
 #include <string>
 

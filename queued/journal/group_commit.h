@@ -5,6 +5,7 @@
 // have: it stays first in line and is tried again until it is written, with the journal's reserve if there is no other room.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>

@@ -1,6 +1,7 @@
 // local(8): aliases, .forward, users' mailboxes, and what is done about unknown users.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>

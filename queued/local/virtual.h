@@ -1,6 +1,7 @@
 // virtual(8): mailboxes of hosted domains, found in virtual_mailbox_maps, with rights from virtual_uid_maps and virtual_gid_maps.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 

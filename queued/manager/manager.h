@@ -2,6 +2,7 @@
 // each recipient (results.cc), tells senders (notices.cc), and does what the tools ask (control.cc). All on the loop's thread.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>

@@ -1,6 +1,7 @@
 // Between Postfix's queue files (libproto/postfix_queue) and messages of our queue.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string_view>
 #include <vector>

@@ -9,6 +9,7 @@
 // Postfix's, even if Postfix has delivered it since.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <set>
 #include <string>

@@ -6,6 +6,7 @@
 // again by the name of its file, which stands in Envelope::log_ident.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <set>

@@ -1,6 +1,7 @@
 // RFC 5321 §5: from a nexthop to the hosts to try, in order.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>

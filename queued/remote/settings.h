@@ -1,6 +1,7 @@
 // smtp_* or lmtp_* of main.cf as one transport sees them, read once.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 

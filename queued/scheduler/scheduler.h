@@ -2,6 +2,7 @@
 // destinations of a transport take turns, so that one with a million messages or one that does not answer delays no other.
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <list>

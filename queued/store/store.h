@@ -6,6 +6,7 @@
 //   $queue_directory/index/     LMDB, derived
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>

@@ -76,7 +76,7 @@ bool is_slow(Op op) {
     }
 }
 
-std::string quoted(std::string_view address) { return '<' + smtp::to_external(address) + '>'; }
+std::string in_brackets(std::string_view address) { return '<' + smtp::to_external(address) + '>'; }
 
 }   // namespace
 
@@ -224,9 +224,9 @@ static std::pair<std::string, std::string> stage_subject(Stage stage, const Cont
     switch (stage) {
         case Stage::kClient: return {'<' + c.client.name_address() + '>', "Client host"};
         case Stage::kHelo: return {'<' + c.helo_name + '>', "Helo command"};
-        case Stage::kSender: return {quoted(c.sender), "Sender address"};
+        case Stage::kSender: return {in_brackets(c.sender), "Sender address"};
         case Stage::kRelay:
-        case Stage::kRecipient: return {quoted(c.recipient), "Recipient address"};
+        case Stage::kRecipient: return {in_brackets(c.recipient), "Recipient address"};
         case Stage::kData: return {"<DATA>", "Data command"};
         case Stage::kEndOfData: return {"<END-OF-MESSAGE>", "End-of-data"};
         case Stage::kEtrn: return {'<' + c.etrn_domain + '>', "Etrn command"};
@@ -238,7 +238,7 @@ Verdict Restrictions::apply(const Rule& rule, Stage stage, Context& c, Evaluatio
     const auto& codes = service_->codes;
     const auto temporary = [&](const Error& error) {
         log::warning_as(service_->ident, "{}", error.text);
-        return Verdict::reject(451, "4.3.0", quoted(c.recipient) + ": Temporary lookup failure");
+        return Verdict::reject(451, "4.3.0", in_brackets(c.recipient) + ": Temporary lookup failure");
     };
     auto subject = [&](std::string_view says) {
         auto [who, what] = stage_subject(stage, c);
@@ -276,7 +276,7 @@ Verdict Restrictions::apply(const Rule& rule, Stage stage, Context& c, Evaluatio
                                     (resolved->is_final() || resolved->domain_class == address::DomainClass::kRelay);
             if (rule.op == Op::kPermitAuthDestination) return authorized ? Verdict::permit() : Verdict::dunno();
             if (authorized) return Verdict::dunno();
-            const auto text = quoted(c.recipient) + ": Relay access denied";
+            const auto text = in_brackets(c.recipient) + ": Relay access denied";
             if (rule.op == Op::kDeferUnauthDestination) return Verdict::reject(454, "4.7.1", text);
             return Verdict::reject(codes.relay_domains, "5.7.1", text);
         }
@@ -317,11 +317,12 @@ Verdict Restrictions::apply(const Rule& rule, Stage stage, Context& c, Evaluatio
         case Op::kRejectNonFqdnSender:
             if (!c.in_transaction || is_fully_qualified(c.sender)) return Verdict::dunno();
             return Verdict::reject(codes.non_fqdn, "5.5.2",
-                                   quoted(c.sender) + ": Sender address rejected: need fully-qualified address");
+                                   in_brackets(c.sender) + ": Sender address rejected: need fully-qualified address");
         case Op::kRejectNonFqdnRecipient:
             if (c.recipient.empty() || is_fully_qualified(c.recipient)) return Verdict::dunno();
-            return Verdict::reject(codes.non_fqdn, "5.5.2",
-                                   quoted(c.recipient) + ": Recipient address rejected: need fully-qualified address");
+            return Verdict::reject(
+                codes.non_fqdn, "5.5.2",
+                in_brackets(c.recipient) + ": Recipient address rejected: need fully-qualified address");
 
         case Op::kRejectUnknownClient:
             if (c.client.name != "unknown") return Verdict::dunno();
@@ -457,7 +458,7 @@ Task<Verdict> Restrictions::unknown_domain(bool sender, Context& c, Evaluation&)
     const auto& address = sender ? c.sender : c.recipient;
     if (address.empty()) co_return Verdict::dunno();
     auto resolved = tables_->resolver->resolve(c.sender, address);
-    if (!resolved) co_return Verdict::reject(451, "4.3.0", quoted(address) + ": Temporary lookup failure");
+    if (!resolved) co_return Verdict::reject(451, "4.3.0", in_brackets(address) + ": Temporary lookup failure");
     if (resolved->is_final()) co_return Verdict::dunno();   // ours: whether the user exists is another question
     const auto domain = std::string(domain_of(resolved->recipient));
     if (domain.empty() || domain.front() == '[') co_return Verdict::dunno();
@@ -465,8 +466,8 @@ Task<Verdict> Restrictions::unknown_domain(bool sender, Context& c, Evaluation&)
     if (found == Lookup::kOk) co_return Verdict::dunno();
     const int code = found == Lookup::kTemporary ? 450 : service_->codes.unknown_address;
     if (sender)
-        co_return Verdict::reject(code, "4.1.8", quoted(address) + ": Sender address rejected: Domain not found");
-    co_return Verdict::reject(code, "4.1.2", quoted(address) + ": Recipient address rejected: Domain not found");
+        co_return Verdict::reject(code, "4.1.8", in_brackets(address) + ": Sender address rejected: Domain not found");
+    co_return Verdict::reject(code, "4.1.2", in_brackets(address) + ": Recipient address rejected: Domain not found");
 }
 
 // smtpd_sender_login_maps: who may send as whom.
@@ -477,20 +478,21 @@ Verdict Restrictions::login_mismatch(const Rule& rule, Context& c) {
     if (rule.op == Op::kRejectUnauthenticatedLoginMismatch && logged_in) return Verdict::dunno();
     if (c.sender.empty()) return Verdict::dunno();
     auto resolved = tables_->resolver->resolve({}, c.sender);
-    if (!resolved) return Verdict::reject(451, "4.3.0", quoted(c.sender) + ": Temporary lookup failure");
+    if (!resolved) return Verdict::reject(451, "4.3.0", in_brackets(c.sender) + ": Temporary lookup failure");
     auto owners = tables_->resolver->keys().find(tables_->sender_login, resolved->recipient,
                                                  resolved->domain_class == address::DomainClass::kLocal);
     if (!owners) {
         log::warning_as(service_->ident, "{}", owners.error().text);
-        return Verdict::reject(451, "4.3.0", quoted(c.sender) + ": Temporary lookup failure");
+        return Verdict::reject(451, "4.3.0", in_brackets(c.sender) + ": Temporary lookup failure");
     }
     if (!*owners) {
         if (!logged_in) return Verdict::dunno();
         if (rule.op == Op::kRejectKnownLoginMismatch) return Verdict::dunno();
-        return Verdict::reject(553, "5.7.1",
-                               quoted(c.sender) + ": Sender address rejected: not owned by user " + c.sasl_username);
+        return Verdict::reject(
+            553, "5.7.1", in_brackets(c.sender) + ": Sender address rejected: not owned by user " + c.sasl_username);
     }
-    if (!logged_in) return Verdict::reject(553, "5.7.1", quoted(c.sender) + ": Sender address rejected: not logged in");
+    if (!logged_in)
+        return Verdict::reject(553, "5.7.1", in_brackets(c.sender) + ": Sender address rejected: not logged in");
     std::string_view list = (*owners)->value;
     while (!list.empty()) {
         const size_t end = list.find_first_of(", \t\r\n");
@@ -499,7 +501,7 @@ Verdict Restrictions::login_mismatch(const Rule& rule, Context& c) {
         list.remove_prefix(end == std::string_view::npos ? list.size() : end + 1);
     }
     return Verdict::reject(553, "5.7.1",
-                           quoted(c.sender) + ": Sender address rejected: not owned by user " + c.sasl_username);
+                           in_brackets(c.sender) + ": Sender address rejected: not owned by user " + c.sasl_username);
 }
 
 Verdict Restrictions::unlisted(bool sender, Context& c) {
@@ -510,11 +512,11 @@ Verdict Restrictions::unlisted(bool sender, Context& c) {
     if (known) return Verdict::dunno();
     if (known.error().code == 0) {
         log::warning_as(service_->ident, "{}", known.error().text);
-        return Verdict::reject(451, "4.3.0", quoted(address) + ": Temporary lookup failure");
+        return Verdict::reject(451, "4.3.0", in_brackets(address) + ": Temporary lookup failure");
     }
     return Verdict::reject(
         known.error().code, known.error().enhanced,
-        quoted(address) + (sender ? ": Sender" : ": Recipient") + " address rejected: " + known.error().text);
+        in_brackets(address) + (sender ? ": Sender" : ": Recipient") + " address rejected: " + known.error().text);
 }
 
 }   // namespace postcot::smtpd

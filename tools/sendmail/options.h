@@ -1,6 +1,7 @@
 // sendmail(1)'s command line, as Postfix understands it.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>

@@ -15,7 +15,7 @@ namespace postcot::queued {
 
 namespace {
 
-constexpr std::string_view kLayout = "1";
+constexpr std::string_view kLayout = "2";   // values are journal/records.h's
 constexpr off_t kAhead = 2 << 20;
 
 MDB_val value_of(std::string_view text) { return MDB_val{text.size(), const_cast<char*>(text.data())}; }
@@ -35,17 +35,6 @@ uint64_t from_be64(std::string_view in) {
 
 std::string due_key(int64_t when, std::string_view id) {
     return be64(static_cast<uint64_t>(when < 0 ? 0 : when)) + std::string(id);
-}
-
-std::string serialise(const StoredMessage& message) {
-    ipc::Writer w;
-    message.encode(w);
-    return w.take();
-}
-
-StoredMessage parse(std::string_view bytes) {
-    ipc::Reader r(bytes);
-    return StoredMessage::decode(r);
 }
 
 // LMDB keys are at most 511 bytes.
@@ -206,7 +195,7 @@ std::optional<StoredMessage> Index::Batch::get(const std::string& id) {
     int rc = mdb_get(txn_, index_.impl_->message, &key, &data);
     check(rc);
     if (rc != 0) return std::nullopt;
-    return parse(text_of(data));
+    return decode_message(text_of(data));
 }
 
 void Index::Batch::take_out(const StoredMessage& old) {
@@ -231,7 +220,7 @@ void Index::Batch::put(const StoredMessage& message, Place place) {
         MDB_val data = value_of(content);
         check(mdb_put(txn_, dbi, &key, &data, 0));
     };
-    store(impl.message, message.id, serialise(message));
+    store(impl.message, message.id, encode_message(message));
     if (place == Place::kDue) {
         store(impl.due, due_key(message.next_attempt, message.id), {});
         for (const auto& domain : pending_domains(message)) store(impl.site, site_key(domain, message.id), {});
@@ -291,7 +280,7 @@ std::optional<StoredMessage> Index::get(const std::string& id) const {
     MDB_val key = value_of(id);
     MDB_val data{};
     if (!txn.get() || mdb_get(txn.get(), impl_->message, &key, &data) != 0) return std::nullopt;
-    return parse(text_of(data));
+    return decode_message(text_of(data));
 }
 
 std::optional<Index::Place> Index::place(const std::string& id) const {
@@ -356,7 +345,7 @@ std::vector<Index::Entry> Index::list(const std::string& after, size_t limit) co
          [&](std::string_view key, std::string_view data) {
              if (out.size() >= limit) return false;
              Entry entry;
-             entry.message = parse(data);
+             entry.message = decode_message(data);
              MDB_val k = value_of(key);
              MDB_val ignored{};
              entry.place = mdb_get(txn.get(), impl_->hold, &k, &ignored) == 0     ? Place::kHold
@@ -385,7 +374,7 @@ uint64_t Index::size() const {
 void Index::each(const std::function<void(const StoredMessage&)>& visit) const {
     ReadTxn txn(impl_->env);
     walk(txn.get(), impl_->message, {}, [&](std::string_view, std::string_view data) {
-        visit(parse(data));
+        visit(decode_message(data));
         return true;
     });
 }

@@ -7,23 +7,11 @@
 #include <cstring>
 
 #include "libproto/runtime/log.h"
-#include "queued/journal/crc32c.h"
+#include "queued/journal/segment.h"
 
 namespace postcot::queued {
 
 namespace {
-
-constexpr std::string_view kMagic = "PCTQSEG1";
-
-void put_u32(std::string& out, uint32_t v) {
-    for (int shift = 0; shift < 32; shift += 8) out.push_back(static_cast<char>(v >> shift));
-}
-
-uint32_t get_u32(const char* p) {
-    uint32_t v = 0;
-    for (int i = 3; i >= 0; --i) v = (v << 8) | static_cast<uint8_t>(p[i]);
-    return v;
-}
 
 // False on a short file.
 Expected<bool> read_full(File& file, char* buffer, size_t length, uint64_t offset) {
@@ -40,8 +28,11 @@ Expected<bool> read_full(File& file, char* buffer, size_t length, uint64_t offse
 
 }   // namespace
 
-Journal::Journal(Files& files, std::string directory, uint64_t segment_size)
-    : files_(files), directory_(std::move(directory)), segment_size_(segment_size) {}
+Journal::Journal(Files& files, std::string directory, std::string corrupt_directory, uint64_t segment_size)
+    : files_(files),
+      directory_(std::move(directory)),
+      corrupt_directory_(std::move(corrupt_directory)),
+      segment_size_(segment_size) {}
 
 std::string Journal::segment_path(uint32_t number) const { return fmt::format("{}/{:08x}.seg", directory_, number); }
 
@@ -80,55 +71,54 @@ Expected<void> Journal::replay(Position from, const Visitor& visit) {
 }
 
 Expected<void> Journal::replay_segment(uint32_t number, uint64_t from, const Visitor& visit) {
-    auto file = files_.open(segment_path(number), Open::kRead);
+    const std::string path = segment_path(number);
+    auto file = files_.open(path, Open::kRead);
     if (!file) return fail(file.error());
-    char head[kSegmentHeader];
-    auto whole = read_full(**file, head, sizeof head, 0);
-    if (!whole) return fail(whole.error());
-    if (!*whole) return {};   // created, and power was lost before the first sync
-    if (std::string_view(head, kMagic.size()) != kMagic || get_u32(head + 8) != number) {
-        log::warning("queue journal {}: not a segment: ignored", segment_path(number));
-        return {};
-    }
-    uint64_t offset = std::max<uint64_t>(from, kSegmentHeader);
-    std::string payload;
-    for (;;) {
-        char record[kRecordHeader];
-        whole = read_full(**file, record, sizeof record, offset);
-        if (!whole) return fail(whole.error());
-        if (!*whole) return {};
-        uint32_t length = get_u32(record);
-        if (length == 0 || length > kMaxRecord) break;
-        payload.resize(length);
-        whole = read_full(**file, payload.data(), length, offset + kRecordHeader);
-        if (!whole) return fail(whole.error());
-        if (!*whole || crc32c(payload) != get_u32(record + 4)) break;
-        visit(Position{number, offset + kRecordHeader}, payload);
-        offset += kRecordHeader + length;
-    }
-    log::info("queue journal {}: ends in an unfinished record at {}", segment_path(number), offset);
+    bool bad = false;
+    SegmentVisitor segment;
+    segment.record = [&](uint64_t offset, std::string_view payload, unsigned format) {
+        if (visit(Position{number, offset}, payload, format)) return;
+        log::error("queue journal {}: the record at {} is not understood", path, offset);
+        bad = true;
+    };
+    segment.damage = [&](const Damage& damage) {
+        log::error("queue journal {}: {}: octets {} to {} are passed over", path, damage.why, damage.from, damage.to);
+        bad = true;
+    };
+    segment.torn = [&](uint64_t at) { log::info("queue journal {}: ends in an unfinished record at {}", path, at); };
+    if (auto read = read_segment(**file, number, from, segment); !read) return read;
+    if (bad) set_aside(number);
     return {};
+}
+
+// The segment stays where it is, too: what can be read of it counts.
+void Journal::set_aside(uint32_t number) {
+    damaged_ = true;
+    const std::string copy = fmt::format("{}/journal-{:08x}.seg", corrupt_directory_, number);
+    if (files_.exists(copy)) return;
+    if (!files_.exists(corrupt_directory_)) (void)files_.mkdir(corrupt_directory_, 0700);
+    auto kept = files_.link(segment_path(number), copy);
+    if (kept) kept = files_.sync_dir(corrupt_directory_);
+    if (kept) {
+        log::error("queue journal {}: kept as {}", segment_path(number), copy);
+    } else {
+        log::error("queue journal {}: cannot be kept as {}: {}", segment_path(number), copy, kept.error().text);
+    }
 }
 
 Expected<void> Journal::start_segment() {
     // Order between segments is order in time: the old one is whole on disk before the new one exists.
-    if (file_ && unsynced_) {
+    if (file_ && synced_size_ < current_size_) {
         if (auto synced = file_->sync_data(); !synced) return synced;
-        unsynced_ = false;
+        synced_size_ = current_size_;
     }
     uint32_t number = sizes_.empty() ? 1 : sizes_.rbegin()->first + 1;
     auto file = files_.open(segment_path(number), Open::kCreateNew, 0600);
     if (!file) return fail(file.error());
-    std::string head(kMagic);
-    put_u32(head, number);
-    put_u32(head, 0);
+    std::string head = segment_header(number);
     if (preamble) {
         std::string payload = preamble();
-        if (!payload.empty()) {
-            put_u32(head, static_cast<uint32_t>(payload.size()));
-            put_u32(head, crc32c(payload));
-            head += payload;
-        }
+        if (!payload.empty()) append_record(head, payload, 0);
     }
     auto written = (*file)->append(head);
     if (written) written = (*file)->sync_data();
@@ -139,7 +129,7 @@ Expected<void> Journal::start_segment() {
     }
     file_ = std::move(*file);
     current_ = number;
-    current_size_ = head.size();
+    current_size_ = synced_size_ = head.size();
     sizes_[number] = current_size_;
     return {};
 }
@@ -154,29 +144,21 @@ Expected<void> Journal::write(const std::vector<std::string>& payloads, bool syn
     out.reserve(total);
     positions.clear();
     for (const auto& payload : payloads) {
-        put_u32(out, static_cast<uint32_t>(payload.size()));
-        put_u32(out, crc32c(payload));
-        positions.push_back(Position{current_, current_size_ + out.size()});
-        out += payload;
+        positions.push_back(Position{current_, current_size_ + out.size() + kRecordHeader});
+        append_record(out, payload, synced_size_);
     }
     auto done = file_->append(out);
     if (!done && file_->truncate(current_size_)) return done;   // no room: cut off as if it had never been there
-    if (done) {
-        unsynced_ = true;
-        if (sync) {
-            done = file_->sync_data();
-            if (done) unsynced_ = false;
-        }
-    }
+    if (done && sync) done = file_->sync_data();
     if (!done) {
         // What of it reached the disk is unknown: cut it off if that works, and never write behind it.
         (void)file_->truncate(current_size_);
         (void)file_->sync_data();
         file_.reset();
-        unsynced_ = false;
         return done;
     }
     current_size_ += out.size();
+    if (sync) synced_size_ = current_size_;
     sizes_[current_] = current_size_;
     return {};
 }

@@ -1,11 +1,8 @@
-// The queue's truth on disk: append-only segment files under $queue_directory/journal, named by their number in hex ("00000012.seg").
+// The queue's truth on disk: append-only segment files under $queue_directory/journal, named by their number in hex ("00000012.seg", journal/segment.h).
 // Synchronous and single-threaded: GroupCommit decides when and on which thread it writes.
 //
-// A segment is "PCTQSEG1" and its number (u32, and u32 zero), then records: u32 length of the payload, u32 CRC-32C of the payload, payload.
-// A reader stops at the first record that is cut off or whose checksum is wrong: that is a torn tail, of which nothing was ever acknowledged. After a start and
-// after a failed write, writing goes on in a new segment.
-//
-// Segments are unlinked from the oldest on, and only when no message whose text lies there is alive: state of a message is never older than its text.
+// After a start and after a failed write, writing goes on in a new segment. Segments are unlinked from the oldest on, and only when no message whose text
+// lies there is alive: state of a message is never older than its text. One that is damaged is kept a second time, as corrupt/journal-<number>.seg.
 #pragma once
 
 #include <cstdint>
@@ -29,19 +26,23 @@ struct Position {
 
 class Journal {
   public:
-    static constexpr size_t kRecordHeader = 8;
-    static constexpr size_t kSegmentHeader = 16;
     static constexpr uint64_t kDefaultSegmentSize = 64 << 20;
-    static constexpr uint32_t kMaxRecord = 64 << 20;
 
-    Journal(Files& files, std::string directory, uint64_t segment_size = kDefaultSegmentSize);
+    // Damaged segments are set aside in `corrupt_directory`.
+    Journal(Files& files, std::string directory, std::string corrupt_directory,
+            uint64_t segment_size = kDefaultSegmentSize);
 
     // Finds the segments (making the folder if need be).
     Expected<void> open();
 
-    // Every whole record at or after `from`, in order; `at` is where its payload begins. Before the first write().
-    using Visitor = std::function<void(Position at, std::string_view payload)>;
+    // Every whole record at or after `from`, in order; `at` is where its payload begins. False when it is not understood: its segment is set aside then, as one
+    // that is damaged. Before the first write().
+    using Visitor = std::function<bool(Position at, std::string_view payload, unsigned format)>;
     Expected<void> replay(Position from, const Visitor& visit);
+    // Of one segment that is not written any more; on another object than the one that writes.
+    Expected<void> replay_segment(uint32_t number, uint64_t from, const Visitor& visit);
+    // Something of what was replayed could not be read: nothing may be thrown away for want of an owner.
+    bool damaged() const { return damaged_; }
 
     // Appends the payloads as records, in order, and syncs if asked. positions[i] is where payload i begins. On an error nothing of it counts.
     Expected<void> write(const std::vector<std::string>& payloads, bool sync, std::vector<Position>& positions);
@@ -67,17 +68,19 @@ class Journal {
 
   private:
     Expected<void> start_segment();
-    Expected<void> replay_segment(uint32_t number, uint64_t from, const Visitor& visit);
+    void set_aside(uint32_t number);
 
     Files& files_;
     std::string directory_;
+    std::string corrupt_directory_;
     uint64_t segment_size_;
     std::map<uint32_t, uint64_t> sizes_;   // every segment, the current one included
     uint32_t current_ = 0;
     uint64_t current_size_ = 0;
-    std::unique_ptr<File> file_;           // of the current segment; null until the first write
-    bool unsynced_ = false;
+    std::unique_ptr<File> file_;   // of the current segment; null until the first write
+    uint64_t synced_size_ = 0;     // so much of it is on the disk
     bool reserve_ = false;
+    bool damaged_ = false;
 };
 
 // Reads text out of segments, from the loop's thread, keeping a few of them open.

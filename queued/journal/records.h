@@ -1,4 +1,5 @@
-// What the journal says: messages and what became of them. See docs/architecture.md, "Queue journal", for the bytes.
+// What the journal says: messages and what became of them. See docs/architecture.md, "Queue journal", for the bytes. They have a codec of their own
+// (records.cc over fields.h), since they outlive a build: what daemons say to each other (ipc/codec.h) may change with each.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "libproto/ipc/envelope.h"
+#include "queued/journal/fields.h"
 
 namespace postcot::queued {
 
@@ -15,10 +17,10 @@ using ipc::Envelope;
 using ipc::Recipient;
 
 enum class RecipientStatus : uint8_t {
-    kPending,        // to be delivered; `result` is the last failure, if any
-    kDone,           // nothing more to do
-    kBounced,        // failed for good, and the sender is still to be told
-    kSentNotify,     // delivered or (sendmail -bv) looked at, and the sender is still to be told
+    kPending,      // to be delivered; `result` is the last failure, if any
+    kDone,         // nothing more to do
+    kBounced,      // failed for good, and the sender is still to be told
+    kSentNotify,   // delivered or (sendmail -bv) looked at, and the sender is still to be told
 };
 
 // The last result of a recipient, as much as a DSN and the queue listing need.
@@ -30,9 +32,6 @@ struct StoredResult {
     std::string diagnostic;
     std::string final_recipient;
     uint8_t action = 0;   // 0 as the status says, 1 relayed, 2 expanded, 3 deliverable, 4 undeliverable
-
-    void encode(ipc::Writer& w) const;
-    static StoredResult decode(ipc::Reader& r);
 };
 
 struct RecipientState {
@@ -40,9 +39,7 @@ struct RecipientState {
     std::string context;     // agent's private word (ipc::Expansion)
     std::string transport;   // "transport:nexthop" that overrides resolving (ipc::Expansion)
     StoredResult result;
-
-    void encode(ipc::Writer& w) const;
-    static RecipientState decode(ipc::Reader& r);
+    std::string unknown;   // fields of a newer version, kept (journal/fields.h)
 };
 
 // A queued message without its text.
@@ -59,25 +56,24 @@ struct StoredMessage {
     uint64_t large_offset = 0;
     uint64_t large_length = 0;
 
-    int64_t queued_seconds = 0;      // when it was accepted: lifetime counts from here
-    int64_t next_attempt = 0;        // seconds; 0: never tried
+    int64_t queued_seconds = 0;   // when it was accepted: lifetime counts from here
+    int64_t next_attempt = 0;     // seconds; 0: never tried
     uint32_t attempts = 0;
     bool hold = false;
-    bool warned = false;             // the delay warning was sent
-    bool expire = false;             // postsuper -e
-    std::string redirect;            // filter or requeue target; empty: resolve normally
+    bool warned = false;    // the delay warning was sent
+    bool expire = false;    // postsuper -e
+    std::string redirect;   // filter or requeue target; empty: resolve normally
+    std::string unknown;    // fields of a newer version, kept (journal/fields.h)
 
     uint64_t size() const { return inline_length + large_length; }
-    bool finished() const;           // no recipient is pending or waits for a notice
+    bool finished() const;   // no recipient is pending or waits for a notice
     size_t pending() const;
-    void encode(ipc::Writer& w) const;
-    static StoredMessage decode(ipc::Reader& r);
 };
 
 // Ops. A journal record is one or more of them and takes effect whole or not at all.
-struct OpMessage {            // accepted, or copied forward with its present state
-    StoredMessage message;    // segment and offset are set by the reader
-    std::string_view text;    // the inline part
+struct OpMessage {           // accepted, or copied forward with its present state
+    StoredMessage message;   // segment and offset are set by the reader
+    std::string_view text;   // the inline part
 };
 struct OpResult {
     std::string id;
@@ -91,8 +87,9 @@ struct OpSchedule {
     bool hold = false;
     bool warned = false;
     bool expire = false;
+    std::string unknown{};
 };
-struct OpAddRecipients {      // at `base`: replaying it twice does no harm
+struct OpAddRecipients {   // at `base`: replaying it twice does no harm
     std::string id;
     uint32_t base = 0;
     std::vector<Recipient> recipients;
@@ -101,7 +98,7 @@ struct OpAddRecipients {      // at `base`: replaying it twice does no harm
 struct OpRemoved {
     std::string id;
 };
-struct OpNumbers {            // queue-id numbers below this have been given away
+struct OpNumbers {   // queue-id numbers below this have been given away
     uint64_t high_water = 0;
 };
 using Op = std::variant<OpMessage, OpResult, OpSchedule, OpAddRecipients, OpRemoved, OpNumbers>;
@@ -115,11 +112,16 @@ class RecordBuilder {
     std::string take() { return writer_.take(); }
 
   private:
-    ipc::Writer writer_;
+    FieldWriter writer_;
 };
 
-// `text` of an OpMessage points into `payload`. False when the payload is not what RecordBuilder makes.
-bool decode_record(std::string_view payload, std::vector<Op>& ops);
+// `text` of an OpMessage points into `payload`. False when there is something in the payload that is not understood; `ops` has what is. `format` is the
+// segment's: payloads of format 1 had no tags (records_v1.cc); nothing is written like that any more.
+[[nodiscard]] bool decode_record(std::string_view payload, unsigned format, std::vector<Op>& ops);
+
+// A message without its text, as the index keeps it. Octets that are no message give one without an id.
+std::string encode_message(const StoredMessage& message);
+StoredMessage decode_message(std::string_view bytes);
 
 // Applies an op to a message it names (not OpMessage, OpRemoved, OpNumbers). Unknown indexes are ignored.
 void apply(const Op& op, StoredMessage& message);

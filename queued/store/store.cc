@@ -41,7 +41,7 @@ Store::Store(Files& files, StoreOptions options)
     : files_(files),
       options_(std::move(options)),
       large_directory_(options_.directory + "/large"),
-      journal_(files, options_.directory + "/journal", options_.segment_size),
+      journal_(files, options_.directory + "/journal", options_.directory + "/corrupt", options_.segment_size),
       reader_(files, journal_),
       commits_(files, journal_, large_directory_) {
     journal_.preamble = [this] {
@@ -90,13 +90,9 @@ Expected<void> Store::replay() {
     auto place_of = [](const StoredMessage& message) {
         return message.hold ? Index::Place::kHold : Index::Place::kDue;
     };
-    auto visit = [&](Position at, std::string_view payload) {
-        if (!failure) return;
-        if (!decode_record(payload, ops)) {
-            log::warning("queue journal {}: record at {} is not understood", journal_.segment_path(at.segment),
-                         at.offset);
-            return;
-        }
+    auto visit = [&](Position at, std::string_view payload, unsigned format) {
+        if (!failure) return true;
+        const bool understood = decode_record(payload, format, ops);
         for (auto& op : ops) {
             if (auto* numbers = std::get_if<OpNumbers>(&op)) {
                 high_water_ = std::max(high_water_, numbers->high_water);
@@ -119,6 +115,7 @@ Expected<void> Store::replay() {
             batch = std::make_unique<Index::Batch>(*index_);
             in_batch = 0;
         }
+        return understood;
     };
     if (auto replayed = journal_.replay(index_->checkpoint(), visit); !replayed) return replayed;
     if (!failure) return failure;
@@ -146,7 +143,14 @@ Expected<void> Store::drop_orphans() {
     auto names = files_.list(large_directory_);
     if (!names) return fail(names.error());
     for (const auto& name : *names) {
-        if (!index_->place(name)) (void)files_.unlink(large_directory_ + "/" + name);
+        if (index_->place(name)) continue;
+        const std::string path = large_directory_ + "/" + name;
+        // The record that speaks of it may be the one that was damaged.
+        if (!journal_.damaged()) {
+            (void)files_.unlink(path);
+        } else if (auto kept = files_.rename(path, options_.directory + "/corrupt/large-" + name); kept) {
+            log::error("queue: {}: no message is known for it: kept as corrupt/large-{}", path, name);
+        }
     }
     return {};
 }
@@ -315,7 +319,8 @@ void Store::record(std::vector<Op> ops, std::vector<Extra> extra, bool durable,
         for (auto& file : one.files) item.sync_first.push_back(std::move(file));
     }
     item.record = builder.take();
-    item.durable = durable;
+    // A text may go only when the end of its message is on the disk: after a power loss there would be a message without a text.
+    item.durable = durable || !unlink_after.empty();
     if (done || !made->empty() || finished) {
         std::optional<StoredMessage> dead;
         if (finished) dead = text_place(*finished);
@@ -385,7 +390,8 @@ Expected<void> Store::flush_index(const std::vector<const StoredMessage*>* activ
     // At a checkpoint nothing may be left out: what lies before it is not read again.
     const uint64_t settled = active ? commits_.last_added() : commits_.settled();
     for (const auto& [id, waiting] : put_back_) {
-        if (waiting.after <= settled) batch.put(waiting.message, waiting.message.hold ? Index::Place::kHold : Index::Place::kDue);
+        if (waiting.after <= settled)
+            batch.put(waiting.message, waiting.message.hold ? Index::Place::kHold : Index::Place::kDue);
     }
     for (const auto& [id, after] : erased_) {
         if (after <= settled) batch.erase(id);
@@ -430,11 +436,10 @@ void Store::reclaim(const std::function<StoredMessage*(const std::string&)>& act
     if (journal_.segment_count() < 4 || total < 2 * living_bytes_ || !living_.count(oldest)) return;
     std::set<std::string> ids;
     std::vector<Op> ops;
-    Journal old(files_, options_.directory + "/journal", options_.segment_size);
-    if (!old.open()) return;
+    Journal old(files_, options_.directory + "/journal", options_.directory + "/corrupt", options_.segment_size);
     auto outstanding = std::make_shared<size_t>(0);
-    auto visit = [&](Position at, std::string_view payload) {
-        if (at.segment != oldest || !decode_record(payload, ops)) return;
+    auto visit = [&](Position at, std::string_view payload, unsigned format) {
+        const bool understood = decode_record(payload, format, ops);
         for (const auto& op : ops) {
             auto* stale = std::get_if<OpMessage>(&op);
             if (!stale) continue;
@@ -474,8 +479,9 @@ void Store::reclaim(const std::function<StoredMessage*(const std::string&)>& act
             };
             commits_.add(std::move(item));
         }
+        return understood;
     };
-    (void)old.replay(Position{oldest, 0}, visit);
+    if (auto read = old.replay_segment(oldest, 0, visit); !read) log::warning("queue journal: {}", read.error().text);
 }
 
 }   // namespace postcot::queued

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 
 #include "libproto/runtime/sandbox.h"
 
@@ -77,6 +78,20 @@ Expected<void> create(const Folder& folder) {
     return {};
 }
 
+// What could not be read, and waits for a human to look at it.
+void say_set_aside(const std::string& folder, std::vector<std::string>& out) {
+    std::error_code ignored;
+    size_t count = 0;
+    std::string names;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+        if (++count <= 5) names += (names.empty() ? "" : ", ") + entry.path().filename().string();
+    }
+    if (count == 0) return;
+    out.push_back(fmt::format("{}: {} {} set aside, since {} could not be read: {}{}", folder, count,
+                              count == 1 ? "file was" : "files were", count == 1 ? "it" : "they", names,
+                              count > 5 ? " ..." : ""));
+}
+
 }   // namespace
 
 Expected<void> create_folders(const Settings& settings, Half half) {
@@ -115,6 +130,7 @@ std::vector<std::string> check_folders(const Settings& settings, Half half) {
             wrong.push_back(fmt::format("group or other writable: {}", folder.path));
         }
     }
+    if (half == Half::kPostfix) say_set_aside(settings.main->str("queue_directory") + "/corrupt", wrong);
     // Who may write these may say what runs as root.
     for (const char* name : {"main.cf", "master.cf"}) {
         if (half != Half::kPostfix || !running_as_root()) break;

@@ -14,11 +14,6 @@ bool contains(const std::vector<std::string>& list, std::string_view word) {
     return std::any_of(list.begin(), list.end(), [&](const auto& w) { return smtp::equals_ignoring_case(w, word); });
 }
 
-std::string_view domain_of(std::string_view address) {
-    const size_t at = address.rfind('@');
-    return at == std::string_view::npos ? std::string_view{} : address.substr(at + 1);
-}
-
 }   // namespace
 
 Cleanup::Cleanup(const config::MainCf& main, std::shared_ptr<const Resolver> resolver)
@@ -61,22 +56,9 @@ Expected<std::shared_ptr<const Cleanup>> Cleanup::open(const config::MainCf& mai
     return std::shared_ptr<const Cleanup>(std::move(c));
 }
 
-// canonical(5), virtual(5): a bare "user" key counts when the domain is $myorigin or ours.
-Expected<std::optional<Found>> Cleanup::find(const table::Maps& maps, std::string_view address) const {
-    if (maps.empty()) return std::optional<Found>{};
-    const auto domain = domain_of(address);
-    bool ours = smtp::equals_ignoring_case(domain, resolver_->rewriter().my_origin());
-    if (!ours) {
-        auto local = resolver_->is_local_domain(domain);
-        if (!local) return fail(std::move(local.error()));
-        ours = *local;
-    }
-    return resolver_->keys().find(maps, address, ours);
-}
-
 Expected<std::string> Cleanup::map_once(std::string address, const table::Maps& maps, bool propagate) const {
     for (int count = 0; count < kMaxCanonicalRecursion; ++count) {
-        auto found = find(maps, address);
+        auto found = keys().find(maps, address);
         if (!found) return fail(std::move(found.error()));
         if (!*found) return address;
         auto results = split_addresses((*found)->value);
@@ -180,7 +162,7 @@ Expected<std::vector<std::string>> Cleanup::expand_recipient(std::string_view ad
         const auto folded = smtp::lower(current.address);
         std::optional<Found> found;
         if (!current.final_form && expanded.insert(folded).second) {
-            auto looked_up = find(virtual_alias_maps_, current.address);
+            auto looked_up = keys().find(virtual_alias_maps_, current.address);
             if (!looked_up) return fail(std::move(looked_up.error()));
             found = std::move(*looked_up);
         } else if (!current.final_form) {
@@ -209,7 +191,7 @@ Expected<std::vector<std::string>> Cleanup::bcc_of_sender(std::string_view sende
     std::vector<std::string> out;
     if (!always_bcc_.empty()) out.push_back(resolver_->rewriter().local(always_bcc_));
     if (sender.empty()) return out;
-    auto found = find(sender_bcc_maps_, sender);
+    auto found = keys().find(sender_bcc_maps_, sender);
     if (!found) return fail(std::move(found.error()));
     if (*found && !(*found)->value.empty()) out.push_back(resolver_->rewriter().local((*found)->value));
     return out;
@@ -217,7 +199,7 @@ Expected<std::vector<std::string>> Cleanup::bcc_of_sender(std::string_view sende
 
 Expected<std::vector<std::string>> Cleanup::bcc_of_recipient(std::string_view recipient) const {
     std::vector<std::string> out;
-    auto found = find(recipient_bcc_maps_, recipient);
+    auto found = keys().find(recipient_bcc_maps_, recipient);
     if (!found) return fail(std::move(found.error()));
     if (*found && !(*found)->value.empty()) out.push_back(resolver_->rewriter().local((*found)->value));
     return out;
@@ -226,7 +208,7 @@ Expected<std::vector<std::string>> Cleanup::bcc_of_recipient(std::string_view re
 Expected<bool> Cleanup::is_alias(std::string_view address, bool as_sender) const {
     for (const auto* maps :
          {&virtual_alias_maps_, &canonical_maps_, as_sender ? &sender_canonical_maps_ : &recipient_canonical_maps_}) {
-        auto found = find(*maps, address);
+        auto found = keys().find(*maps, address);
         if (!found) return fail(std::move(found.error()));
         if (*found) return true;
     }

@@ -47,7 +47,7 @@ class Cleanup {
     Cleanup(const config::MainCf& main, std::shared_ptr<const Resolver> resolver);
     Expected<std::string> canonical(std::string address, const table::Maps& specific) const;
     Expected<std::string> map_once(std::string address, const table::Maps& maps, bool propagate) const;
-    Expected<std::optional<Found>> find(const table::Maps& maps, std::string_view address) const;
+    const Keys& keys() const { return resolver_->keys(); }
     std::string masquerade(std::string address, std::string_view address_class) const;
 
     std::shared_ptr<const Resolver> resolver_;

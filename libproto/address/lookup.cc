@@ -1,5 +1,6 @@
 #include "libproto/address/lookup.h"
 
+#include "libproto/address/rewrite.h"
 #include "libproto/smtp/path.h"
 #include "libproto/smtp/text.h"
 
@@ -20,10 +21,24 @@ size_t find_extension(std::string_view local, std::string_view delimiters, bool 
     return at;
 }
 
-Keys::Keys(const config::MainCf& main)
-    : delimiters_(main.str("recipient_delimiter")), owner_request_special_(main.boolean("owner_request_special")) {}
+Keys::Keys(const config::MainCf& main, std::shared_ptr<const OwnDomains> own)
+    : own_(std::move(own)),
+      my_origin_(origin(main)),
+      delimiters_(main.str("recipient_delimiter")),
+      owner_request_special_(main.boolean("owner_request_special")) {}
 
-Expected<std::optional<Found>> Keys::find(const table::Maps& maps, std::string_view address, bool bare_user) const {
+Expected<Keys> Keys::open(const config::MainCf& main) {
+    auto own = OwnDomains::open(main);
+    if (!own) return fail(std::move(own.error()));
+    return Keys(main, std::move(*own));
+}
+
+Expected<bool> Keys::is_ours(std::string_view domain) const {
+    if (smtp::equals_ignoring_case(domain, my_origin_)) return true;
+    return own_->has_domain(domain);
+}
+
+Expected<std::optional<Found>> Keys::find(const table::Maps& maps, std::string_view address) const {
     if (maps.empty() || address.empty()) return std::optional<Found>{};
     const auto folded = smtp::lower(address);
     const size_t at = folded.rfind('@');
@@ -49,7 +64,9 @@ Expected<std::optional<Found>> Keys::find(const table::Maps& maps, std::string_v
         found = attempt(std::string(user) + std::string(at_domain), true, extension);
         if (!found || *found) return found;
     }
-    if (bare_user && at != std::string::npos) {
+    auto bare_user = at == std::string::npos ? Expected<bool>(false) : is_ours(at_domain.substr(1));
+    if (!bare_user) return fail(std::move(bare_user.error()));
+    if (*bare_user) {
         found = attempt(local, true, {});
         if (!found || *found) return found;
         if (!extension.empty()) {

@@ -2,12 +2,13 @@
 // searched.
 #pragma once
 
-#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "libproto/address/own_domains.h"
 #include "libproto/config/postfix.h"
 #include "libproto/error.h"
 #include "libproto/table/table.h"
@@ -26,20 +27,27 @@ struct Found {
 
 class Keys {
   public:
-    explicit Keys(const config::MainCf& main);
+    static Expected<Keys> open(const config::MainCf& main);
 
-    // user+ext@domain, user@domain, user+ext and user (only when bare_user says the domain is ours), @domain.
-    // A pattern table sees the whole address only.
-    Expected<std::optional<Found>> find(const table::Maps& maps, std::string_view address, bool bare_user) const;
+    // user+ext@domain, user@domain, user+ext and user (only when the domain is $myorigin or our own), @domain.
+    // A pattern table sees the whole address only. Whoever asks an address-indexed table asks it here: what smtpd
+    // took for a mailbox, an agent must find.
+    Expected<std::optional<Found>> find(const table::Maps& maps, std::string_view address) const;
 
     // The result of a map lookup applied: "@other" keeps the local part, unmatched extensions are propagated when
     // asked.
     static std::string apply(const std::string& result, const Found& found, bool propagate);
 
+    const OwnDomains& own() const { return *own_; }
     const std::string& delimiters() const { return delimiters_; }
     bool owner_request_special() const { return owner_request_special_; }
 
   private:
+    Keys(const config::MainCf& main, std::shared_ptr<const OwnDomains> own);
+    Expected<bool> is_ours(std::string_view domain) const;
+
+    std::shared_ptr<const OwnDomains> own_;
+    std::string my_origin_;
     std::string delimiters_;
     bool owner_request_special_;
 };

@@ -1,66 +1,11 @@
 #include "libproto/address/resolve.h"
 
-#include <arpa/inet.h>
-#include <ifaddrs.h>
-#include <netdb.h>
-
 #include "libproto/smtp/idna.h"
 #include "libproto/smtp/path.h"
 #include "libproto/smtp/text.h"
 
 namespace postcot::address {
 namespace {
-
-std::string canonical_ip(const sockaddr* address) {
-    char text[INET6_ADDRSTRLEN] = "";
-    if (address && address->sa_family == AF_INET) {
-        inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(address)->sin_addr, text, sizeof text);
-    } else if (address && address->sa_family == AF_INET6) {
-        inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr, text, sizeof text);
-    }
-    return text;
-}
-
-std::string canonical_ip(const std::string& text) {
-    in6_addr six{};
-    if (inet_pton(AF_INET6, text.c_str(), &six) != 1) return text;
-    char out[INET6_ADDRSTRLEN] = "";
-    inet_ntop(AF_INET6, &six, out, sizeof out);
-    return out;
-}
-
-// Addresses of inet_interfaces and proxy_interfaces; names are looked up once, at start.
-std::set<std::string> own_addresses(const config::MainCf& main) {
-    std::set<std::string> out;
-    auto words = main.list("inet_interfaces");
-    for (auto& word : main.list("proxy_interfaces")) words.push_back(word);
-    for (const auto& word : words) {
-        if (word == "all") {
-            ifaddrs* list = nullptr;
-            if (getifaddrs(&list) == 0) {
-                for (auto* i = list; i; i = i->ifa_next) {
-                    auto text = canonical_ip(i->ifa_addr);
-                    if (!text.empty()) out.insert(text);
-                }
-                freeifaddrs(list);
-            }
-        } else if (word == "loopback-only") {
-            out.insert("127.0.0.1");
-            out.insert("::1");
-        } else {
-            auto name = word;
-            if (name.size() > 2 && name.front() == '[' && name.back() == ']') name = name.substr(1, name.size() - 2);
-            addrinfo hints{};
-            hints.ai_socktype = SOCK_STREAM;
-            addrinfo* list = nullptr;
-            if (getaddrinfo(name.c_str(), nullptr, &hints, &list) == 0) {
-                for (auto* i = list; i; i = i->ai_next) out.insert(canonical_ip(i->ai_addr));
-                freeaddrinfo(list);
-            }
-        }
-    }
-    return out;
-}
 
 std::string_view domain_of(std::string_view address) {
     const size_t at = address.rfind('@');
@@ -76,10 +21,9 @@ TransportNexthop split_transport(std::string_view value) {
     return {std::string(smtp::trim(value.substr(0, colon))), std::string(smtp::trim(value.substr(colon + 1)))};
 }
 
-Resolver::Resolver(const config::MainCf& main)
+Resolver::Resolver(const config::MainCf& main, Keys keys)
     : rewriter_(main),
-      keys_(main),
-      interfaces_(own_addresses(main)),
+      keys_(std::move(keys)),
       my_hostname_(main.str("myhostname")),
       relayhost_(main.str("relayhost")),
       local_transport_(main.str("local_transport")),
@@ -93,13 +37,14 @@ Resolver::Resolver(const config::MainCf& main)
       resolve_numeric_domain_(main.boolean("resolve_numeric_domain")) {}
 
 Expected<std::shared_ptr<const Resolver>> Resolver::open(const config::MainCf& main) {
-    std::shared_ptr<Resolver> r(new Resolver(main));
+    auto keys = Keys::open(main);
+    if (!keys) return fail(std::move(keys.error()));
+    std::shared_ptr<Resolver> r(new Resolver(main, std::move(*keys)));
     struct List {
         const char* name;
         table::MatchList Resolver::*member;
     };
-    for (const auto& l : {List{"mydestination", &Resolver::my_destination_},
-                          List{"virtual_alias_domains", &Resolver::virtual_alias_domains_},
+    for (const auto& l : {List{"virtual_alias_domains", &Resolver::virtual_alias_domains_},
                           List{"virtual_mailbox_domains", &Resolver::virtual_mailbox_domains_},
                           List{"relay_domains", &Resolver::relay_domains_}}) {
         auto list = table::MatchList::open(main.str(l.name), main, l.name);
@@ -119,18 +64,6 @@ Expected<std::shared_ptr<const Resolver>> Resolver::open(const config::MainCf& m
         (*r).*m.member = std::move(*maps);
     }
     return std::shared_ptr<const Resolver>(std::move(r));
-}
-
-Expected<bool> Resolver::is_local_domain(std::string_view domain) const {
-    if (!domain.empty() && domain.front() == '[') {
-        const auto ip = smtp::parse_address_literal(domain);
-        if (!ip.empty() && interfaces_.count(canonical_ip(ip))) return true;
-    }
-    return my_destination_.matches_domain(smtp::lower(domain));
-}
-
-bool Resolver::is_own_address(std::string_view ip) const {
-    return interfaces_.count(canonical_ip(std::string(ip))) > 0;
 }
 
 Expected<DomainClass> Resolver::classify(std::string_view domain) const {
@@ -221,14 +154,14 @@ Expected<void> Resolver::route(std::string_view sender, Resolution& out) const {
             const std::string sender_key(sender.empty() ? null_sender_transport_key_ : std::string(sender));
             std::string transport = out.domain_class == DomainClass::kRelay ? relay_transport_ : default_transport_;
             if (out.domain_class == DomainClass::kDefault) {
-                auto found = keys_.find(sender_transport_maps_, sender_key, false);
+                auto found = keys_.find(sender_transport_maps_, sender_key);
                 if (!found) return fail(std::move(found.error()));
                 if (*found && !smtp::equals_ignoring_case((*found)->value, "DUNNO")) transport = (*found)->value;
             }
             chosen = split_transport(transport);
             if (chosen.nexthop.empty()) {
                 auto found = keys_.find(sender_relayhost_maps_,
-                                        sender.empty() ? null_sender_relayhost_key_ : std::string(sender), false);
+                                        sender.empty() ? null_sender_relayhost_key_ : std::string(sender));
                 if (!found) return fail(std::move(found.error()));
                 if (*found && !smtp::equals_ignoring_case((*found)->value, "DUNNO")) {
                     chosen.nexthop = (*found)->value;
@@ -245,7 +178,7 @@ Expected<void> Resolver::route(std::string_view sender, Resolution& out) const {
     auto mapped = apply_transport_maps(out);
     if (!mapped) return mapped;
 
-    auto moved = keys_.find(relocated_maps_, out.recipient, out.domain_class == DomainClass::kLocal);
+    auto moved = keys_.find(relocated_maps_, out.recipient);
     if (!moved) return fail(std::move(moved.error()));
     if (*moved) {
         out.transport = "error";

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <memory>
-#include <set>
 #include <string>
 #include <string_view>
 
@@ -44,23 +43,20 @@ class Resolver {
     // `sender` chooses among sender_dependent_* ("" for the null sender). An error is a table's: temporary.
     Expected<Resolution> resolve(std::string_view sender, std::string_view recipient) const;
 
-    // mydestination, inet_interfaces and proxy_interfaces (as [literal]).
-    Expected<bool> is_local_domain(std::string_view domain) const;
-    // Is this an address of inet_interfaces or proxy_interfaces (permit_inet_interfaces)?
-    bool is_own_address(std::string_view ip) const;
+    Expected<bool> is_local_domain(std::string_view domain) const { return keys_.own().has_domain(domain); }
+    bool is_own_address(std::string_view ip) const { return keys_.own().has_address(ip); }
     Expected<DomainClass> classify(std::string_view domain) const;
     const Rewriter& rewriter() const { return rewriter_; }
     const Keys& keys() const { return keys_; }
 
   private:
-    explicit Resolver(const config::MainCf& main);
+    Resolver(const config::MainCf& main, Keys keys);
     Expected<void> route(std::string_view sender, Resolution& out) const;
     Expected<void> apply_transport_maps(Resolution& out) const;
 
     Rewriter rewriter_;
     Keys keys_;
-    std::set<std::string> interfaces_;   // literals that are us
-    table::MatchList my_destination_, virtual_alias_domains_, virtual_mailbox_domains_, relay_domains_;
+    table::MatchList virtual_alias_domains_, virtual_mailbox_domains_, relay_domains_;
     table::Maps transport_maps_, relocated_maps_, sender_relayhost_maps_, sender_transport_maps_;
     std::string my_hostname_, relayhost_;
     std::string local_transport_, virtual_transport_, relay_transport_, default_transport_;

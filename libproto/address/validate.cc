@@ -72,8 +72,7 @@ Expected<void> Validator::check(std::string_view sender, std::string_view addres
         case DomainClass::kDefault: return {};
     }
     if (!rule.checked) return {};
-    const bool bare_user = resolved->domain_class == DomainClass::kLocal;
-    auto found = cleanup_->resolver().keys().find(*rule.maps, resolved->recipient, bare_user);
+    auto found = cleanup_->resolver().keys().find(*rule.maps, resolved->recipient);
     if (!found) return temporary(std::move(found.error()));
     if (*found) return {};
     return unknown(rule.code, rule.table);

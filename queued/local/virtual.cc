@@ -12,7 +12,9 @@
 namespace postcot::queued {
 
 Expected<std::unique_ptr<VirtualMailboxes>> VirtualMailboxes::open(const config::MainCf& main) {
-    auto out = std::unique_ptr<VirtualMailboxes>(new VirtualMailboxes());
+    auto keys = address::Keys::open(main);
+    if (!keys) return fail(keys.error());
+    auto out = std::unique_ptr<VirtualMailboxes>(new VirtualMailboxes(std::move(*keys)));
     auto maps = [&main](const char* parameter, table::Maps& into) -> Expected<void> {
         auto opened = table::Maps::open(main.str(parameter), main, parameter);
         if (!opened) return fail(opened.error());
@@ -23,7 +25,6 @@ Expected<std::unique_ptr<VirtualMailboxes>> VirtualMailboxes::open(const config:
     if (auto ok = maps("virtual_uid_maps", out->uids_); !ok) return fail(ok.error());
     if (auto ok = maps("virtual_gid_maps", out->gids_); !ok) return fail(ok.error());
     out->base_ = main.str("virtual_mailbox_base");
-    out->delimiter_ = main.str("recipient_delimiter");
     out->uid_spec_ = main.str("virtual_uid_maps");
     out->gid_spec_ = main.str("virtual_gid_maps");
     out->minimum_uid_ = main.integer("virtual_minimum_uid");
@@ -31,16 +32,10 @@ Expected<std::unique_ptr<VirtualMailboxes>> VirtualMailboxes::open(const config:
 }
 
 Expected<std::optional<std::string>> VirtualMailboxes::find(const table::Maps& maps, const std::string& address) const {
-    auto found = maps.find(address);
-    if (!found || *found) return found;
-    size_t at = address.rfind('@');
-    if (at == std::string::npos) return found;
-    SplitLocal split = split_local(std::string_view(address).substr(0, at), delimiter_);
-    if (split.delimiter != 0) {
-        found = maps.find(split.user + address.substr(at), true);
-        if (!found || *found) return found;
-    }
-    return maps.find(address.substr(at), true);
+    auto found = keys_.find(maps, address);
+    if (!found) return fail(found.error());
+    if (!*found) return std::optional<std::string>{};
+    return std::optional<std::string>(std::move((*found)->value));
 }
 
 Expected<uint32_t> VirtualMailboxes::number(const table::Maps& maps, const std::string& address,

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "libproto/address/lookup.h"
 #include "libproto/config/postfix.h"
 #include "libproto/table/table.h"
 #include "queued/local/decision.h"
@@ -17,12 +18,13 @@ class VirtualMailboxes {
     Decision decide(const ipc::Recipient& recipient) const;
 
   private:
-    // The address, without extension, "@domain".
+    explicit VirtualMailboxes(address::Keys keys) : keys_(std::move(keys)) {}
     Expected<std::optional<std::string>> find(const table::Maps& maps, const std::string& address) const;
     Expected<uint32_t> number(const table::Maps& maps, const std::string& address, const char* parameter) const;
 
+    address::Keys keys_;
     table::Maps mailboxes_, uids_, gids_;
-    std::string base_, delimiter_, uid_spec_, gid_spec_;
+    std::string base_, uid_spec_, gid_spec_;
     int64_t minimum_uid_ = 100;
 };
 

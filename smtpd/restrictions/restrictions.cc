@@ -479,8 +479,7 @@ Verdict Restrictions::login_mismatch(const Rule& rule, Context& c) {
     if (c.sender.empty()) return Verdict::dunno();
     auto resolved = tables_->resolver->resolve({}, c.sender);
     if (!resolved) return Verdict::reject(451, "4.3.0", in_brackets(c.sender) + ": Temporary lookup failure");
-    auto owners = tables_->resolver->keys().find(tables_->sender_login, resolved->recipient,
-                                                 resolved->domain_class == address::DomainClass::kLocal);
+    auto owners = tables_->resolver->keys().find(tables_->sender_login, resolved->recipient);
     if (!owners) {
         log::warning_as(service_->ident, "{}", owners.error().text);
         return Verdict::reject(451, "4.3.0", in_brackets(c.sender) + ": Temporary lookup failure");

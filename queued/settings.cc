@@ -40,6 +40,7 @@ Settings Settings::read(const config::MainCf& main, const config::MasterCf& mast
     out.bounce_notice_recipient = main.str("bounce_notice_recipient");
     out.twobounce_notice_recipient = main.str("2bounce_notice_recipient");
     out.delay_notice_recipient = main.str("delay_notice_recipient");
+    out.error_notice_recipient = main.str("error_notice_recipient");
     for (const auto& name : main.list("notify_classes")) out.notify_classes.insert(name);
     out.bounce_size_limit = static_cast<uint64_t>(std::max<int64_t>(main.integer("bounce_size_limit"), 1));
     out.delay_digits = static_cast<int>(std::clamp<int64_t>(main.integer("delay_logging_resolution_limit"), 0, 6));

@@ -49,7 +49,7 @@ struct Settings {
     std::string content_filter;
 
     std::string double_bounce_sender;
-    std::string bounce_notice_recipient, twobounce_notice_recipient, delay_notice_recipient;
+    std::string bounce_notice_recipient, twobounce_notice_recipient, delay_notice_recipient, error_notice_recipient;
     std::set<std::string> notify_classes;
     uint64_t bounce_size_limit = 50000;
     int delay_digits = 2;           // delay_logging_resolution_limit

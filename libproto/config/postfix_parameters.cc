@@ -151,7 +151,7 @@ constexpr Parameter kParameters[] = {
     {"enable_long_queue_ids", kBoolean, "no", kHonoured},
     {"enable_original_recipient", kBoolean, "yes", kHonoured},
     {"enable_threaded_bounces", kBoolean, "no", kUnsupported},
-    {"error_notice_recipient", kText, "postmaster", kUnsupported},
+    {"error_notice_recipient", kText, "postmaster", kHonoured},
     {"error_service_name", kText, "error", kHarmless},
     {"execution_directory_expansion_filter", kText, "1234567890!@%-_=+:,./abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", kUnsupported},
     {"expand_owner_alias", kBoolean, "no", kHonoured},

@@ -1,6 +1,8 @@
-#include <unistd.h>
+#include <fcntl.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <map>
 
 #include "libproto/address/resolve.h"
@@ -20,10 +22,9 @@ constexpr unsigned kCheckpointPatience = 30;      // seconds, for a moment in wh
 
 QueueManager::QueueManager(Store& store, std::unique_ptr<ManagerConfig> config, Scope& scope)
     : store_(store), config_(std::move(config)), scope_(scope) {
-    scheduler_ = std::make_unique<Scheduler>([this](std::unique_ptr<Entry>& entry) { return send(entry); },
-                                             [this](std::unique_ptr<Entry> entry, const StoredResult& why) {
-                                                 suspended(std::move(entry), why);
-                                             });
+    scheduler_ = std::make_unique<Scheduler>(
+        [this](std::unique_ptr<Entry>& entry) { return send(entry); },
+        [this](std::unique_ptr<Entry> entry, const StoredResult& why) { suspended(std::move(entry), why); });
     scheduler_->configure(config_->settings, now());
     auto events = [this](bool remote) {
         AgentLink::Events e;
@@ -39,7 +40,8 @@ QueueManager::QueueManager(Store& store, std::unique_ptr<ManagerConfig> config, 
 
 QueueManager::~QueueManager() { store_.commits().on_settled = nullptr; }
 
-Expected<std::unique_ptr<ManagerConfig>> ManagerConfig::load(const config::MainCf& main, const config::MasterCf& master) {
+Expected<std::unique_ptr<ManagerConfig>> ManagerConfig::load(const config::MainCf& main,
+                                                             const config::MasterCf& master) {
     auto out = std::make_unique<ManagerConfig>();
     out->settings = Settings::read(main, master);
     auto cleanup = Cleanup::open(main);
@@ -56,7 +58,8 @@ Expected<std::unique_ptr<ManagerConfig>> ManagerConfig::load(const config::MainC
     std::string text;
     if (!file.empty()) {
         auto read = read_file(Files::disk(), file, 1 << 20);
-        if (!read) return fail(main.located(Error{read.error().code, {}, "bounce_template_file: " + read.error().text}));
+        if (!read)
+            return fail(main.located(Error{read.error().code, {}, "bounce_template_file: " + read.error().text}));
         text = std::move(*read);
     }
     class Expander : public TemplateExpander {
@@ -159,7 +162,8 @@ void QueueManager::checkpoint() {
     for (const auto& [id, message] : adopted_) all.push_back(&message);
     checkpoint_overdue_ = 0;
     if (store_.commits().gave_up()) {
-        log::warning("queue journal: what became of the last deliveries could not be written: some of them may be repeated");
+        log::warning(
+            "queue journal: what became of the last deliveries could not be written: some of them may be repeated");
         return;
     }
     if (auto flushed = store_.flush_index(&all); !flushed) {
@@ -174,12 +178,9 @@ void QueueManager::stop() { stopping_ = true; }
 
 AgentLink* QueueManager::agent_of(const TransportSettings& transport) {
     switch (transport.agent) {
-        case TransportSettings::Agent::kLocal:
-            return local_.get();
-        case TransportSettings::Agent::kRemote:
-            return remote_.get();
-        case TransportSettings::Agent::kUnknown:
-            break;
+        case TransportSettings::Agent::kLocal: return local_.get();
+        case TransportSettings::Agent::kRemote: return remote_.get();
+        case TransportSettings::Agent::kUnknown: break;
     }
     return nullptr;
 }
@@ -216,7 +217,8 @@ void QueueManager::assign(ActiveMessage& message, const std::vector<uint32_t>& i
                 continue;
             }
             if (transport.empty()) transport = resolved->transport;
-            if (nexthop.empty()) nexthop = forced.empty() || !state.context.empty() ? resolved->nexthop : settings().hostname;
+            if (nexthop.empty())
+                nexthop = forced.empty() || !state.context.empty() ? resolved->nexthop : settings().hostname;
         }
         if (settings().defer_transports.count(transport)) {
             defer(message, i, "4.3.2", "deferred transport", error_ident);
@@ -230,42 +232,32 @@ void QueueManager::assign(ActiveMessage& message, const std::vector<uint32_t>& i
         groups[{std::move(transport), std::move(nexthop)}].push_back(i);
     }
     double at = now();
-    for (auto& [target, recipients] : groups) scheduler_->add(message, target.first, target.second, std::move(recipients), at);
+    for (auto& [target, recipients] : groups)
+        scheduler_->add(message, target.first, target.second, std::move(recipients), at);
 }
 
-bool QueueManager::send(std::unique_ptr<Entry>& entry) {
+Sent QueueManager::send(std::unique_ptr<Entry>& entry) {
     // A delivery whose end could not be written down might be done twice.
-    if (stopping_ || store_.commits().blocked()) return false;
+    if (stopping_ || store_.commits().blocked()) return Sent::kNotNow;
     Destination& destination = *entry->destination;
     AgentLink* agent = agent_of(destination.transport.settings);
-    if (!agent || !agent->ready()) return false;
+    if (!agent || !agent->ready()) return Sent::kNotNow;
     ActiveMessage& message = *entry->message;
     const StoredMessage& stored = message.stored;
 
+    auto content = open_content(message);
+    if (!content) return unreadable(entry, content.error());
     ipc::Deliver job;
     std::vector<UniqueFd> fds;
-    if (message.head) {
-        job.head = *message.head;
-    } else {
-        auto head = store_.read_head(stored);
-        if (!head) {
-            log::error("{}: {}", stored.id, head.error().text);
-            return false;
-        }
-        job.head = std::move(*head);
-    }
-    if (stored.large) {
-        auto file = store_.open_large(stored);
-        if (!file) {
-            log::error("{}: {}", stored.id, file.error().text);
-            return false;
-        }
-        int fd = (*file)->fd() >= 0 ? ::dup((*file)->fd()) : -1;
-        if (fd < 0) return false;
-        fds.emplace_back(fd);
+    job.head = std::move(content->head);
+    if (content->large) {
+        UniqueFd fd(::fcntl(content->large->fd(), F_DUPFD_CLOEXEC, 0));
+        if (!fd) return unreadable(entry, Error{errno, {}, "dup: " + std::string(std::strerror(errno))});
+        fds.push_back(std::move(fd));
         job.offset = stored.large_offset;
         job.length = stored.large_length;
     }
+    read_trouble_ = false;
     const Envelope& envelope = stored.envelope;
     job.job = ++last_job_;
     job.queue_id = stored.id;
@@ -304,7 +296,7 @@ bool QueueManager::send(std::unique_ptr<Entry>& entry) {
     record.entry = std::move(entry);
     record.remote = agent == remote_.get();
     jobs_[job.job] = std::move(record);
-    return true;
+    return Sent::kYes;
 }
 
 }   // namespace postcot::queued

@@ -1,5 +1,6 @@
 // The queue manager: takes messages in (manager/intake.cc), makes them active and chooses their transports (activation.cc), reads what became of
-// each recipient (results.cc), tells senders (notices.cc), and does what the tools ask (control.cc). All on the loop's thread.
+// each recipient (results.cc), tells senders (notices.cc), sets aside what cannot be read (damaged.cc), and does what the tools ask (control.cc). All on the
+// loop's thread.
 #pragma once
 
 #include <cstdint>
@@ -33,9 +34,9 @@ struct ManagerConfig {
 };
 
 struct Submission {
-    CleanupInput input;                    // text is set by accept()
-    std::string text;                      // whole, or empty when `large`
-    std::shared_ptr<File> large;           // its file, already under the queue id's name
+    CleanupInput input;            // text is set by accept()
+    std::string text;              // whole, or empty when `large`
+    std::shared_ptr<File> large;   // its file, already under the queue id's name
     bool is_large() const { return large != nullptr; }
 };
 
@@ -44,7 +45,7 @@ class QueueManager {
     QueueManager(Store& store, std::unique_ptr<ManagerConfig> config, Scope& scope);
     ~QueueManager();
 
-    void start();                          // after Store::open()
+    void start();                                 // after Store::open()
     void deliver_nothing() { passive_ = true; }   // instead of start(): mail is taken in and kept
     void reload(std::unique_ptr<ManagerConfig> config);
     AgentLink& local_agent() { return *local_; }
@@ -95,44 +96,77 @@ class QueueManager {
     // activation.cc
     void admit(StoredMessage message, std::shared_ptr<const std::string> head, bool maybe_delivered);
     void assign(ActiveMessage& message, const std::vector<uint32_t>& indexes);
-    void fill();                           // takes due messages into memory while there is room
+    void fill();   // takes due messages into memory while there is room
     void tick();
-    bool send(std::unique_ptr<Entry>& entry);
-    void work();                           // runs the scheduler and pays what the turn left to do
+    Sent send(std::unique_ptr<Entry>& entry);
+    void work();   // runs the scheduler and pays what the turn left to do
     bool flush_index();
 
     // results.cc
     void delivered(ipc::Delivered answer);
     void agent_lost(bool remote);
     void suspended(std::unique_ptr<Entry> entry, const StoredResult& why);
-    void one_result(ActiveMessage& message, const Entry& entry, const ipc::RecipientResult& result, std::vector<Store::Extra>& forwards);
+    void one_result(ActiveMessage& message, const Entry& entry, const ipc::RecipientResult& result,
+                    std::vector<Store::Extra>& forwards);
     void probed(ActiveMessage& message, const Entry* entry, const ipc::RecipientResult& result, RecipientState state,
                 const std::string& ident);
-    void expanded(ActiveMessage& message, const Entry& entry, const ipc::RecipientResult& result, std::vector<Store::Extra>& forwards);
-    void log_recipient(const ActiveMessage& message, const Entry* entry, const ipc::RecipientResult& result, const char* status,
-                       const std::string& text, const std::string& ident);
+    void expanded(ActiveMessage& message, const Entry& entry, const ipc::RecipientResult& result,
+                  std::vector<Store::Extra>& forwards);
+    void log_recipient(const ActiveMessage& message, const Entry* entry, const ipc::RecipientResult& result,
+                       const char* status, const std::string& text, const std::string& ident);
     void set_state(ActiveMessage& message, uint32_t index, RecipientState state);
     void after_results(ActiveMessage& message, std::vector<Store::Extra> forwards);
-    void defer(ActiveMessage& message, uint32_t index, const std::string& dsn, const std::string& text, const std::string& ident);
+    void defer(ActiveMessage& message, uint32_t index, const std::string& dsn, const std::string& text,
+               const std::string& ident);
     void finish_round(ActiveMessage& message, std::vector<Store::Extra> extra);
+    void try_later(ActiveMessage& message, std::vector<Store::Extra> extra);
     void finish_when_idle(ActiveMessage& message);
     void let_go(ActiveMessage& message);   // out of memory
     bool done_by_request(ActiveMessage& message);
 
-    // notices.cc: messages that tell the sender or the postmaster; failing to make one is logged.
-    void notices(ActiveMessage& message, std::vector<Store::Extra>& out);
-    void delay_notice(ActiveMessage& message, std::vector<Store::Extra>& out);
-    bool notice(const ActiveMessage& about, DsnKind kind, const std::vector<uint32_t>& indexes, const std::string& from, const std::string& to,
-                bool postmaster_copy, const char* what, std::vector<Store::Extra>& out);
+    // damaged.cc
+    struct Content {
+        std::string head;
+        std::unique_ptr<File> large;   // null: there is none
+    };
+    Expected<Content> open_content(const ActiveMessage& message);
+    Sent unreadable(std::unique_ptr<Entry>& entry, const Error& error);
+    Expected<void> write_corrupt(const StoredMessage& stored, const std::string& path);
+    [[nodiscard]] bool set_aside(ActiveMessage& message, std::vector<Store::Extra>& extra);
+
+    // notices.cc: messages that tell the sender or the postmaster. All that one round owes are made, or none.
+    class Notices {
+      public:
+        Notices(QueueManager& manager, const ActiveMessage& about) : manager_(manager), about_(about) {}
+        [[nodiscard]] bool add(DsnKind kind, const std::vector<uint32_t>& indexes, const std::string& from,
+                               const std::string& to, bool postmaster_copy, const char* what);
+        void commit(std::vector<Store::Extra>& out);
+
+      private:
+        struct Made {
+            Store::Extra extra;
+            const char* what;
+        };
+        QueueManager& manager_;
+        const ActiveMessage& about_;
+        std::vector<Made> made_;
+    };
+    [[nodiscard]] bool notices(ActiveMessage& message, std::vector<Store::Extra>& out);
+    [[nodiscard]] bool delay_notice(ActiveMessage& message, std::vector<Store::Extra>& out);
+    Expected<Store::Extra> compose_notice(const ActiveMessage& about, DsnKind kind,
+                                          const std::vector<uint32_t>& indexes, const std::string& from,
+                                          const std::string& to, bool postmaster_copy);
+    std::string double_bounce_sender() const;
     static bool wants(const Recipient& recipient, uint8_t event);
 
     // intake.cc: cleanup and a stored message of it, not yet recorded.
     Expected<Store::Extra> prepare(Submission& submission);
-    void admit_all(Expected<std::vector<StoredMessage>> messages, std::vector<std::shared_ptr<const std::string>> heads);
+    void admit_all(Expected<std::vector<StoredMessage>> messages,
+                   std::vector<std::shared_ptr<const std::string>> heads);
     void record_with(std::vector<Op> ops, std::vector<Store::Extra> extra, bool durable, const StoredMessage* finished);
 
     double now() const;
-    uint64_t free_space();                 // octets, a second old at most
+    uint64_t free_space();   // octets, a second old at most
     uint64_t wanted_space() const;
     AgentLink* agent_of(const TransportSettings& transport);
 
@@ -147,15 +181,16 @@ class QueueManager {
     std::unordered_map<std::string, StoredMessage> adopted_;
     std::unordered_map<uint64_t, Job> jobs_;
     uint64_t last_job_ = 0;
-    bool more_due_ = true;            // the index holds messages that wait only for room
+    bool more_due_ = true;   // the index holds messages that wait only for room
     bool stopping_ = false;
     bool passive_ = false;
     bool work_posted_ = false;
-    size_t cached_heads_ = 0;         // octets
+    size_t cached_heads_ = 0;   // octets
     double next_queue_run_ = 0;
     double next_space_check_ = 0;
     uint64_t free_space_ = 0;
-    bool index_trouble_ = false;      // said once
+    bool index_trouble_ = false;   // said once
+    bool read_trouble_ = false;    // said once
     unsigned checkpoint_overdue_ = 0;
 };
 

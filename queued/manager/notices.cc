@@ -13,9 +13,35 @@ bool QueueManager::wants(const Recipient& recipient, uint8_t event) {
     return (recipient.notify & event) != 0;
 }
 
-bool QueueManager::notice(const ActiveMessage& about, DsnKind kind, const std::vector<uint32_t>& indexes,
-                          const std::string& from, const std::string& to, bool postmaster_copy, const char* what,
-                          std::vector<Store::Extra>& out) {
+bool QueueManager::Notices::add(DsnKind kind, const std::vector<uint32_t>& indexes, const std::string& from,
+                                const std::string& to, bool postmaster_copy, const char* what) {
+    auto made = manager_.compose_notice(about_, kind, indexes, from, to, postmaster_copy);
+    if (!made) {
+        log::warning_as(manager_.settings().syslog_name + "/bounce",
+                        "{}: cannot make a notification to <{}>: {}: it is tried again", about_.stored.id, to,
+                        made.error().text);
+        return false;
+    }
+    made_.push_back({std::move(*made), what});
+    return true;
+}
+
+void QueueManager::Notices::commit(std::vector<Store::Extra>& out) {
+    for (auto& one : made_) {
+        log::info_as(manager_.settings().syslog_name + "/bounce", "{}: {}: {}", about_.stored.id, one.what,
+                     one.extra.message.id);
+        out.push_back(std::move(one.extra));
+    }
+    made_.clear();
+}
+
+std::string QueueManager::double_bounce_sender() const {
+    return settings().double_bounce_sender + "@" + config_->dsn.myorigin;
+}
+
+Expected<Store::Extra> QueueManager::compose_notice(const ActiveMessage& about, DsnKind kind,
+                                                    const std::vector<uint32_t>& indexes, const std::string& from,
+                                                    const std::string& to, bool postmaster_copy) {
     const StoredMessage& stored = about.stored;
     Submission submission;
     auto& input = submission.input;
@@ -79,19 +105,11 @@ bool QueueManager::notice(const ActiveMessage& about, DsnKind kind, const std::v
     input.received = "Received: by " + settings().hostname + " (" + settings().mail_name + ")\n\tid " + input.queue_id +
                      "; " + mail_date(at);
     input.internal = true;
-    std::string id = input.queue_id;
-    auto made = prepare(submission);
-    if (!made) {
-        log::warning_as(settings().syslog_name + "/bounce", "{}: cannot make a notification to <{}>: {}", stored.id, to,
-                        made.error().text);
-        return false;
-    }
-    log::info_as(settings().syslog_name + "/bounce", "{}: {}: {}", stored.id, what, id);
-    out.push_back(std::move(*made));
-    return true;
+    return prepare(submission);
 }
 
-void QueueManager::notices(ActiveMessage& message, std::vector<Store::Extra>& out) {
+// False: one of them could not be made (a table cannot be asked, the disk is full). Then none is, and their recipients stay until all can.
+bool QueueManager::notices(ActiveMessage& message, std::vector<Store::Extra>& out) {
     StoredMessage& stored = message.stored;
     std::vector<uint32_t> failed, told, all_failed;
     for (uint32_t i = 0; i < stored.states.size(); ++i) {
@@ -105,34 +123,39 @@ void QueueManager::notices(ActiveMessage& message, std::vector<Store::Extra>& ou
         }
         if (stored.states[i].status == RecipientStatus::kSentNotify) told.push_back(i);
     }
-    if (all_failed.empty() && told.empty()) return;
+    if (all_failed.empty() && told.empty()) return true;
     const auto& s = settings();
-    const std::string double_bounce = s.double_bounce_sender + "@" + config_->dsn.myorigin;
+    const std::string double_bounce = double_bounce_sender();
     const std::string& sender = stored.envelope.sender;
     const bool from_double_bounce = sender == double_bounce || sender == s.double_bounce_sender;
+    Notices made(*this, message);
+    bool whole = true;
+    auto tell = [&](auto&&... arguments) { whole = whole && made.add(arguments...); };
     if (!all_failed.empty()) {
         if (from_double_bounce) {
             log::warning_as(s.syslog_name + "/bounce", "{}: undeliverable postmaster notification discarded",
                             stored.id);
         } else if (sender.empty()) {
             if (s.notify_classes.count("2bounce")) {
-                notice(message, DsnKind::kFailure, all_failed, double_bounce, s.twobounce_notice_recipient, true,
-                       "postmaster non-delivery notification", out);
+                tell(DsnKind::kFailure, all_failed, double_bounce, s.twobounce_notice_recipient, true,
+                     "postmaster non-delivery notification");
             }
         } else {
             if (!failed.empty()) {
-                notice(message, DsnKind::kFailure, failed, "", sender, false, "sender non-delivery notification", out);
+                tell(DsnKind::kFailure, failed, "", sender, false, "sender non-delivery notification");
             }
             if (s.notify_classes.count("bounce")) {
-                notice(message, DsnKind::kFailure, all_failed, double_bounce, s.bounce_notice_recipient, true,
-                       "postmaster non-delivery notification", out);
+                tell(DsnKind::kFailure, all_failed, double_bounce, s.bounce_notice_recipient, true,
+                     "postmaster non-delivery notification");
             }
         }
     }
     if (!told.empty() && !sender.empty() && !from_double_bounce) {
         const auto kind = stored.envelope.verify ? DsnKind::kVerify : DsnKind::kSuccess;
-        notice(message, kind, told, "", sender, false, "sender delivery status notification", out);
+        tell(kind, told, "", sender, false, "sender delivery status notification");
     }
+    if (!whole) return false;
+    made.commit(out);
     for (uint32_t i : all_failed) {
         RecipientState state = stored.states[i];
         state.status = RecipientStatus::kDone;
@@ -143,25 +166,29 @@ void QueueManager::notices(ActiveMessage& message, std::vector<Store::Extra>& ou
         state.status = RecipientStatus::kDone;
         set_state(message, i, std::move(state));
     }
+    return true;
 }
 
-void QueueManager::delay_notice(ActiveMessage& message, std::vector<Store::Extra>& out) {
+// False: as above.
+bool QueueManager::delay_notice(ActiveMessage& message, std::vector<Store::Extra>& out) {
     const StoredMessage& stored = message.stored;
     const auto& s = settings();
-    const std::string double_bounce = s.double_bounce_sender + "@" + config_->dsn.myorigin;
-    if (stored.envelope.sender.empty() || stored.envelope.sender == double_bounce) return;
+    const std::string double_bounce = double_bounce_sender();
+    if (stored.envelope.sender.empty() || stored.envelope.sender == double_bounce) return true;
     std::vector<uint32_t> late, all;
     for (uint32_t i = 0; i < stored.states.size(); ++i) {
         if (stored.states[i].status != RecipientStatus::kPending) continue;
         all.push_back(i);
         if (wants(stored.envelope.recipients[i], ipc::kNotifyDelay)) late.push_back(i);
     }
-    if (!late.empty())
-        notice(message, DsnKind::kDelay, late, "", stored.envelope.sender, false, "sender delay notification", out);
-    if (s.notify_classes.count("delay")) {
-        notice(message, DsnKind::kDelay, all, double_bounce, s.delay_notice_recipient, true,
-               "postmaster delay notification", out);
-    }
+    Notices made(*this, message);
+    const bool whole =
+        (late.empty() ||
+         made.add(DsnKind::kDelay, late, "", stored.envelope.sender, false, "sender delay notification")) &&
+        (!s.notify_classes.count("delay") || made.add(DsnKind::kDelay, all, double_bounce, s.delay_notice_recipient,
+                                                      true, "postmaster delay notification"));
+    if (whole) made.commit(out);
+    return whole;
 }
 
 }   // namespace postcot::queued

@@ -19,7 +19,8 @@ void QueueManager::delivered(ipc::Delivered answer) {
     StoredResult why;
     std::vector<Store::Extra> forwards;
     for (uint32_t index : entry->recipients) {
-        auto result = std::find_if(answer.results.begin(), answer.results.end(), [&](const auto& r) { return r.index == index; });
+        auto result =
+            std::find_if(answer.results.begin(), answer.results.end(), [&](const auto& r) { return r.index == index; });
         if (result == answer.results.end()) {
             ipc::RecipientResult missing;
             missing.index = index;
@@ -46,7 +47,9 @@ void QueueManager::agent_lost(bool remote) {
         if (job.remote == remote) lost.push_back(id);
     }
     std::sort(lost.rbegin(), lost.rend());   // the oldest ends up in front
-    if (!lost.empty()) log::warning("delivery agent \"{}\" ended with {} deliveries under way", remote ? "remote" : "local", lost.size());
+    if (!lost.empty())
+        log::warning("delivery agent \"{}\" ended with {} deliveries under way", remote ? "remote" : "local",
+                     lost.size());
     for (uint64_t id : lost) {
         auto job = jobs_.extract(id);
         scheduler_->again(std::move(job.mapped().entry));
@@ -64,8 +67,8 @@ void QueueManager::suspended(std::unique_ptr<Entry> entry, const StoredResult& w
     finish_when_idle(message);
 }
 
-void QueueManager::log_recipient(const ActiveMessage& message, const Entry* entry, const ipc::RecipientResult& result, const char* status,
-                                 const std::string& text, const std::string& ident) {
+void QueueManager::log_recipient(const ActiveMessage& message, const Entry* entry, const ipc::RecipientResult& result,
+                                 const char* status, const std::string& text, const std::string& ident) {
     const StoredMessage& stored = message.stored;
     const Recipient& recipient = stored.envelope.recipients[result.index];
     double at = now();
@@ -141,9 +144,7 @@ void QueueManager::one_result(ActiveMessage& message, const Entry& entry, const 
             state.status = RecipientStatus::kBounced;
             log_recipient(message, &entry, result, "bounced", result.text, ident);
             break;
-        case ipc::Outcome::kExpanded:
-            expanded(message, entry, result, forwards);
-            return;
+        case ipc::Outcome::kExpanded: expanded(message, entry, result, forwards); return;
     }
     set_state(message, given.index, std::move(state));
 }
@@ -210,7 +211,8 @@ void QueueManager::expanded(ActiveMessage& message, const Entry& entry, const ip
         input.envelope.local_submission = false;
         input.envelope.filter.clear();
         input.envelope.recipients.clear();
-        const bool owned = result.null_new_sender || !result.new_sender.empty();   // RFC 3461 §5.2.7.3: a list answers for itself
+        const bool owned =
+            result.null_new_sender || !result.new_sender.empty();   // RFC 3461 §5.2.7.3: a list answers for itself
         if (owned) input.envelope.sender = result.new_sender;
         for (const auto& address : addresses) {
             Recipient recipient;
@@ -226,7 +228,8 @@ void QueueManager::expanded(ActiveMessage& message, const Entry& entry, const ip
         std::string trace;
         if (!result.delivered_to.empty()) trace = "Delivered-To: " + smtp::to_external(result.delivered_to) + "\n";
         auto head = message.head ? Expected<std::string>(*message.head) : store_.read_head(stored);
-        Expected<Store::Extra> made = head ? Expected<Store::Extra>(Store::Extra{}) : Expected<Store::Extra>(fail(head.error()));
+        Expected<Store::Extra> made =
+            head ? Expected<Store::Extra>(Store::Extra{}) : Expected<Store::Extra>(fail(head.error()));
         if (head && stored.large) {
             // The text is shared by a hard link; only what stands before it differs.
             auto linked = store_.link_large(stored.id, input.queue_id);
@@ -307,7 +310,8 @@ void QueueManager::after_results(ActiveMessage& message, std::vector<Store::Extr
     }
 }
 
-void QueueManager::defer(ActiveMessage& message, uint32_t index, const std::string& dsn, const std::string& text, const std::string& ident) {
+void QueueManager::defer(ActiveMessage& message, uint32_t index, const std::string& dsn, const std::string& text,
+                         const std::string& ident) {
     ipc::RecipientResult result;
     result.index = index;
     result.dsn = dsn;
@@ -344,12 +348,21 @@ void QueueManager::finish_round(ActiveMessage& message, std::vector<Store::Extra
         let_go(message);
         return;
     }
+    if (message.then == ActiveMessage::Then::kSetAside) {
+        if (set_aside(message, extra)) {
+            record_with({}, std::move(extra), true, &stored);
+            let_go(message);
+        } else {
+            try_later(message, std::move(extra));
+        }
+        return;
+    }
     int64_t at = static_cast<int64_t>(now());
     int64_t age = at - stored.queued_seconds;
     auto lifetime = stored.envelope.sender.empty() ? settings().bounce_lifetime : settings().maximal_lifetime;
     if (stored.pending() > 0 && (stored.expire || age >= lifetime.count())) {
-        log::info_as(qmgr, "{}: from=<{}>, status={}, returned to sender", stored.id, smtp::to_external(stored.envelope.sender),
-                     stored.expire ? "force-expired" : "expired");
+        log::info_as(qmgr, "{}: from=<{}>, status={}, returned to sender", stored.id,
+                     smtp::to_external(stored.envelope.sender), stored.expire ? "force-expired" : "expired");
         for (uint32_t i = 0; i < stored.states.size(); ++i) {
             if (stored.states[i].status != RecipientStatus::kPending) continue;
             RecipientState state = stored.states[i];
@@ -361,20 +374,25 @@ void QueueManager::finish_round(ActiveMessage& message, std::vector<Store::Extra
             set_state(message, i, std::move(state));
         }
     }
-    notices(message, extra);
-    bool warn = stored.pending() > 0 && !stored.warned && settings().delay_warning.count() > 0 && age >= settings().delay_warning.count();
-    if (warn) {
-        delay_notice(message, extra);
-        stored.warned = true;
-    }
-    if (stored.pending() == 0) {
+    const bool told = notices(message, extra);
+    bool warn = stored.pending() > 0 && !stored.warned && settings().delay_warning.count() > 0 &&
+                age >= settings().delay_warning.count();
+    if (warn) stored.warned = delay_notice(message, extra);
+    if (stored.pending() == 0 && told) {
         log::info_as(qmgr, "{}: removed", stored.id);
         bool durable = !extra.empty() || message.durable_results;
         record_with({}, std::move(extra), durable, &stored);
         let_go(message);
         return;
     }
-    // As Postfix: the older a message, the longer it waits; at least minimal_backoff_time, at most maximal_backoff_time.
+    try_later(message, std::move(extra));
+}
+
+// As Postfix: the older a message, the longer it waits; at least minimal_backoff_time, at most maximal_backoff_time.
+void QueueManager::try_later(ActiveMessage& message, std::vector<Store::Extra> extra) {
+    StoredMessage& stored = message.stored;
+    const int64_t at = static_cast<int64_t>(now());
+    const int64_t age = at - stored.queued_seconds;
     int64_t wait = std::clamp<int64_t>(age, settings().minimal_backoff.count(), settings().maximal_backoff.count());
     stored.next_attempt = at + wait;
     ++stored.attempts;

@@ -19,8 +19,9 @@ struct ActiveMessage {
     std::vector<Op> unsaved;                   // results of this round that the journal does not know yet
     bool durable_results = false;              // a remote server took it: saying so twice is worth a sync
 
-    // What a person asked for while it was under way.
-    enum class Then : uint8_t { kNothing, kRemove, kHold, kRequeue } then = Then::kNothing;
+    // What a person asked for while it was under way, or what it turned out to need.
+    enum class Then : uint8_t { kNothing, kRemove, kHold, kRequeue, kSetAside } then = Then::kNothing;
+    std::string why_unreadable;   // kSetAside
 };
 
 // A part of a message: recipients that go to one destination in one delivery.

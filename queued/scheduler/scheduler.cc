@@ -30,8 +30,8 @@ void Scheduler::take_turn(Destination& destination) {
     destination.transport.turns.push_back(&destination);
 }
 
-void Scheduler::add(ActiveMessage& message, const std::string& transport_name, const std::string& nexthop, std::vector<uint32_t> recipients,
-                    double) {
+void Scheduler::add(ActiveMessage& message, const std::string& transport_name, const std::string& nexthop,
+                    std::vector<uint32_t> recipients, double) {
     Transport& owner = transport(transport_name);
     const size_t limit = owner.settings.recipient_limit;
     std::vector<std::unique_ptr<Entry>> suspended;
@@ -82,13 +82,19 @@ void Scheduler::run(double now) {
             }
             auto entry = std::move(destination->waiting.front());
             destination->waiting.pop_front();
-            if (!send_(entry)) {
+            const Sent sent = send_(entry);
+            if (sent == Sent::kNotNow) {
                 destination->waiting.push_front(std::move(entry));
                 destination->in_turn = true;
                 transport->turns.push_front(destination);
                 break;
             }
             --waiting_;
+            if (sent == Sent::kDropped) {
+                take_turn(*destination);
+                release_if_idle(*destination);
+                continue;
+            }
             ++in_flight_;
             ++destination->in_flight;
             ++transport->in_flight;
@@ -166,7 +172,9 @@ std::vector<std::unique_ptr<Entry>> Scheduler::withdraw(const ActiveMessage& mes
 
 // As Postfix: a destination without work and without a grudge is forgotten.
 void Scheduler::release_if_idle(Destination& destination) {
-    if (destination.in_flight > 0 || !destination.waiting.empty() || destination.feedback.dead() || destination.not_before > 0) return;
+    if (destination.in_flight > 0 || !destination.waiting.empty() || destination.feedback.dead() ||
+        destination.not_before > 0)
+        return;
     Transport& transport = destination.transport;
     if (destination.in_turn) {
         auto& turns = transport.turns;

@@ -22,14 +22,15 @@ struct Transport;
 struct Destination {
     Destination(Transport& owner, std::string key_, std::string nexthop_);
     Transport& transport;
-    std::string key;       // recipient for transports that take one recipient at a time (Postfix: so that one mailbox gets its share), else nexthop
+    std::string
+        key;   // recipient for transports that take one recipient at a time (Postfix: so that one mailbox gets its share), else nexthop
     std::string nexthop;
     std::list<std::unique_ptr<Entry>> waiting;
     size_t in_flight = 0;
     Feedback feedback;
-    bool in_turn = false;        // stands in Transport::turns
+    bool in_turn = false;   // stands in Transport::turns
     double dead_until = 0;
-    double not_before = 0;       // *_destination_rate_delay
+    double not_before = 0;   // *_destination_rate_delay
     StoredResult why_dead;
 };
 
@@ -41,10 +42,16 @@ struct Transport {
     size_t in_flight = 0;
 };
 
+enum class Sent : uint8_t {
+    kYes,       // an agent has it
+    kNotNow,    // no agent takes work now: call run() when one does
+    kDropped,   // it is not to be delivered: whoever was asked has dealt with it
+};
+
 class Scheduler {
   public:
-    // `send` gives an entry to the transport's agent; false: no agent takes work now (call run() when one does).
-    using Send = std::function<bool(std::unique_ptr<Entry>& entry)>;
+    // Gives an entry to the transport's agent, and takes it, except for kNotNow.
+    using Send = std::function<Sent(std::unique_ptr<Entry>& entry)>;
     // Entries that are not to be tried now, because their destination is dead.
     using Suspended = std::function<void(std::unique_ptr<Entry> entry, const StoredResult& why)>;
 
@@ -54,8 +61,8 @@ class Scheduler {
     Transport& transport(const std::string& name);
 
     // A part of a message begins to wait. Dead destinations answer at once through `suspended`.
-    void add(ActiveMessage& message, const std::string& transport, const std::string& nexthop, std::vector<uint32_t> recipients,
-             double now);
+    void add(ActiveMessage& message, const std::string& transport, const std::string& nexthop,
+             std::vector<uint32_t> recipients, double now);
     // Sends what may be sent.
     void run(double now);
     // An agent answered. `failed`: the destination as a whole did not.

@@ -44,9 +44,14 @@ struct Harness {
         : settings(std::move(s)),
           scheduler(
               [this](std::unique_ptr<Entry>& entry) {
-                  if (sent.size() >= capacity) return false;
+                  if (entry->message->stored.id == unreadable) {
+                      --entry->message->entries;
+                      entry.reset();
+                      return Sent::kDropped;
+                  }
+                  if (sent.size() >= capacity) return Sent::kNotNow;
                   sent.push_back(std::move(entry));
-                  return true;
+                  return Sent::kYes;
               },
               [this](std::unique_ptr<Entry> entry, const StoredResult& why) {
                   --entry->message->entries;
@@ -72,6 +77,7 @@ struct Harness {
     }
     Settings settings;
     size_t capacity = 1000;
+    std::string unreadable;   // id of a message that is not to be sent
     std::vector<std::unique_ptr<Entry>> sent;
     std::vector<std::string> reasons;
     Scheduler scheduler;
@@ -165,6 +171,21 @@ TEST_CASE("an agent without room is offered nothing twice, and a lost delivery i
     h.scheduler.run(0);
     CHECK(h.scheduler.withdraw(*withdrawn).size() == 1);
     CHECK(h.scheduler.waiting() == 0);
+}
+
+TEST_CASE("a message that cannot be read holds up nothing behind it") {
+    Harness h(settings_with("initial_destination_concurrency = 1\n"));
+    h.unreadable = "bad.test";
+    auto bad = message_to("bad.test", 1);
+    auto good = message_to("good.test", 1);
+    h.scheduler.add(*bad, "smtp", "same.test", {0}, 0);
+    h.scheduler.add(*good, "smtp", "same.test", {0}, 0);
+    h.scheduler.run(0);
+    REQUIRE(h.sent.size() == 1);
+    CHECK(h.sent[0]->message == good.get());
+    CHECK(bad->entries == 0);
+    CHECK(h.scheduler.waiting() == 0);
+    CHECK(h.scheduler.in_flight() == 1);
 }
 
 TEST_CASE("delays are logged with two significant digits (delay_logging_resolution_limit)") {

@@ -84,12 +84,12 @@ Task<int> serve(const std::string& config_root, UniqueFd parent_fd, Sockets sock
     IntakeServer intake(manager, scope, std::move(sockets.intake));
     Pickup pickup(manager, scope, std::move(sockets.pickup));
     ControlServer control(manager, pickup, scope, std::move(sockets.control));
-    PostfixImport import(store, manager.settings().queue_directory, manager.settings().syslog_name + "/qmgr",
+    PostfixImport import(store, manager.settings().queue_directory, manager.settings().qmgr_ident,
                          PostfixImport::hooks_of(manager));
     import.recover();
     HandBackSettings hand_back;
     hand_back.directory = manager.settings().queue_directory;
-    hand_back.ident = manager.settings().syslog_name + "/qmgr";
+    hand_back.ident = manager.settings().qmgr_ident;
     if (auto recovered = co_await HandBack(store, hand_back).recover(); !recovered) {
         log::fatal("queue: {}", recovered.error().text);
     }

@@ -58,4 +58,8 @@ void log_action(const Context& c, std::string_view kind, Stage stage, std::strin
     write(c, kind, verb_of(stage, c), text);
 }
 
+void log_action(const Context& c, std::string_view kind, std::string_view verb, std::string_view text) {
+    write(c, kind, verb, text);
+}
+
 }   // namespace postcot::smtpd

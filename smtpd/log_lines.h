@@ -15,5 +15,6 @@ void log_refusal(const Context& c, std::string_view kind, Stage stage, const Ver
 void log_refusal(const Context& c, std::string_view verb, const Error& refusal);
 // "NOQUEUE: hold: RCPT from ...: <a@b>: ... triggers HOLD action; from=..."
 void log_action(const Context& c, std::string_view kind, Stage stage, std::string_view text);
+void log_action(const Context& c, std::string_view kind, std::string_view verb, std::string_view text);
 
 }   // namespace postcot::smtpd

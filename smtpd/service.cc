@@ -43,8 +43,6 @@ void read_limits(const config::MainCf& main, Limits& out) {
     out.recipients = static_cast<size_t>(number("smtpd_recipient_limit"));
     out.recipient_overshoot = static_cast<size_t>(number("smtpd_recipient_overshoot_limit"));
     out.message_size = static_cast<uint64_t>(number("message_size_limit"));
-    out.header_size = static_cast<size_t>(std::max<int64_t>(1, main.integer("header_size_limit")));
-    out.hopcount = static_cast<size_t>(number("hopcount_limit"));
     out.soft_errors = static_cast<int>(number("smtpd_soft_error_limit"));
     out.hard_errors = static_cast<int>(number("smtpd_hard_error_limit"));
     out.junk_commands = static_cast<int>(number("smtpd_junk_command_limit"));
@@ -120,6 +118,32 @@ Expected<void> read_sasl(const config::MainCf& main, Service& out) {
     return {};
 }
 
+// What cleanup(8) does is done here while the message streams by: with the settings of the cleanup service that this one names.
+Expected<void> read_cleanup(const config::MainCf& base, const config::MasterCf* master, Service& out) {
+    out.cleanup_service = out.main.str("cleanup_service_name");
+    out.cleanup_main = base;
+    if (master) {
+        auto found = config::main_of(base, *master, out.cleanup_service, "cleanup");
+        if (!found) return fail(std::move(found.error()));
+        if (*found) out.cleanup_main = std::move(**found);
+        out.cleanup_missing = !*found && out.cleanup_service != "cleanup";
+    }
+    const auto& main = out.cleanup_main;
+    out.always_add_missing_headers = main.boolean("always_add_missing_headers");
+    out.drop_headers = main.list("message_drop_headers");
+    out.undisclosed_recipients = main.str("undisclosed_recipients_header");
+    out.limits.header_size = static_cast<size_t>(std::max<int64_t>(1, main.integer("header_size_limit")));
+    out.limits.hopcount = static_cast<size_t>(std::max<int64_t>(0, main.integer("hopcount_limit")));
+    return {};
+}
+
+void read_filters(Service& out) {
+    if (!out.no_milters) out.milter = config::missing_milter(out.main, "smtpd_milters");
+    if (!out.no_header_checks) out.checks = config::missing_checks(out.cleanup_main);
+    if (auto proxy = out.main.str("smtpd_proxy_filter"); !proxy.empty())
+        out.proxy = {config::Unfiltered::kDefer, "smtpd_proxy_filter", std::move(proxy)};
+}
+
 }   // namespace
 
 uint32_t parse_keywords(const std::vector<std::string>& names) {
@@ -132,7 +156,8 @@ uint32_t parse_keywords(const std::vector<std::string>& names) {
     return out;
 }
 
-Expected<std::shared_ptr<const Service>> Service::make(const config::MasterService& entry, const config::MainCf& base) {
+Expected<std::shared_ptr<const Service>> Service::make(const config::MasterService& entry, const config::MainCf& base,
+                                                       const config::MasterCf* master) {
     auto where = [&](Error e) {
         e.text = "service " + entry.name + ": " + e.text;
         return fail(std::move(e));
@@ -164,7 +189,6 @@ Expected<std::shared_ptr<const Service>> Service::make(const config::MasterServi
     out->reject_unlisted_sender = main.boolean("smtpd_reject_unlisted_sender");
     out->relay_before_recipient = main.boolean("smtpd_relay_before_recipient_restrictions");
     out->peername_lookup = main.boolean("smtpd_peername_lookup");
-    out->always_add_missing_headers = main.boolean("always_add_missing_headers");
     out->forbid_unauth_pipelining = main.boolean("smtpd_forbid_unauth_pipelining");
     out->allow_untrusted_routing = main.boolean("allow_untrusted_routing");
     out->discard_keywords = parse_keywords(main.list("smtpd_discard_ehlo_keywords"));
@@ -191,8 +215,6 @@ Expected<std::shared_ptr<const Service>> Service::make(const config::MasterServi
     for (const auto& word : main.list("smtpd_forbidden_commands")) {
         if (word.find(':') == std::string::npos) out->forbidden_commands.insert(smtp::upper(word));
     }
-    out->drop_headers = main.list("message_drop_headers");
-    out->undisclosed_recipients = main.str("undisclosed_recipients_header");
     out->reject_footer = main.str("smtpd_reject_footer");
     out->filter = main.str("content_filter");
     out->null_access_key = main.str("smtpd_null_access_lookup_key");
@@ -200,7 +222,10 @@ Expected<std::shared_ptr<const Service>> Service::make(const config::MasterServi
     out->no_rewrite = has_word(overrides, "no_address_mappings");
     out->no_header_checks = has_word(overrides, "no_header_body_checks");
     if (has_word(overrides, "no_unknown_recipient_checks")) out->reject_unlisted_recipient = false;
+    out->no_milters = has_word(overrides, "no_milters");
     read_limits(main, out->limits);
+    if (auto cleanup = read_cleanup(base, master, *out); !cleanup) return fail(std::move(cleanup.error()));
+    read_filters(*out);
     read_codes(main, out->codes);
     return std::shared_ptr<const Service>(std::move(out));
 }
@@ -221,6 +246,9 @@ Expected<std::shared_ptr<const Service>> Service::make_stand_alone(const config:
     if (!made) return made;
     auto out = std::make_shared<Service>(**made);
     out->stand_alone = true;
+    // As smtpd -S: the filters that see mail of this host are pickup's.
+    out->milter = out->proxy = out->checks = {};
+    out->cleanup_missing = false;
     return std::shared_ptr<const Service>(std::move(out));
 }
 
@@ -234,7 +262,7 @@ Expected<Configuration> load_configuration(const std::string& root) {
     for (const auto& entry : master->services()) {
         if (entry.command != "smtpd" && entry.command != "lmtpd") continue;
         if (entry.type != "inet" && entry.type != "unix" && entry.type != "pass") continue;
-        auto service = Service::make(entry, *main);
+        auto service = Service::make(entry, *main, &*master);
         if (!service) return fail(std::move(service.error()));
         out.services.push_back(std::move(*service));
         out.entries.push_back(entry);

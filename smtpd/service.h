@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "libproto/config/filters.h"
 #include "libproto/config/postfix.h"
 #include "libproto/error.h"
 #include "libproto/runtime/fd.h"
@@ -86,13 +87,19 @@ struct Service {
     std::set<std::string> noop_commands, forbidden_commands;   // upper case
     std::vector<std::string> drop_headers;
     std::string undisclosed_recipients, reject_footer, filter, null_access_key;
-    bool no_rewrite = false, no_header_checks = false;
+    bool no_rewrite = false, no_header_checks = false, no_milters = false;
+    std::string cleanup_service;   // cleanup_service_name; settings of cleanup(8) are read from its master.cf line
+    config::MainCf cleanup_main;
+    bool cleanup_missing = false;   // no such service
+    config::MissingFilter milter;   // smtpd_milters: MAIL is refused as by a milter that does not answer
+    config::MissingFilter proxy;    // smtpd_proxy_filter: RCPT
+    config::MissingFilter checks;   // header_checks and the like of the cleanup service: DATA
     Limits limits{};
     RejectCodes codes{};
 
     // Errors name the service and the parameter.
-    static Expected<std::shared_ptr<const Service>> make(const config::MasterService& entry,
-                                                         const config::MainCf& main);
+    static Expected<std::shared_ptr<const Service>> make(const config::MasterService& entry, const config::MainCf& main,
+                                                         const config::MasterCf* master = nullptr);
     // Of no master.cf line: `sendmail -bs`. Without TLS, AUTH and restrictions.
     static Expected<std::shared_ptr<const Service>> make_stand_alone(const config::MainCf& main);
 };

@@ -66,6 +66,12 @@ class Session {
     void on_quit(std::string_view arguments);
     void on_unknown(const smtp::CommandLine& command);
 
+    // ---- filters.cc: of a filter that is configured and not served
+    void choose_milter();
+    Verdict unfiltered() const;           // by smtpd_milters: MAIL, VRFY
+    Verdict unfiltered_content() const;   // by header_checks and the like: DATA, BDAT
+    Verdict no_way_to_queue() const;      // smtpd_proxy_filter, cleanup_service_name: RCPT
+
     // ---- used by several commands
     Task<bool> start_tls();
     std::vector<std::string> ehlo_keywords();
@@ -84,6 +90,7 @@ class Session {
     Stream stream_;
     Context c_;
     std::vector<RecipientFacts> recipients_;
+    config::MissingFilter milter_;
     std::unique_ptr<Message> message_;
     bool bdat_active_ = false;     // a BDAT series has begun
     bool bdat_failed_ = false;     // ... and the rest of it is only skipped

@@ -20,6 +20,9 @@ Expected<std::shared_ptr<const Tables>> Tables::open(const Service& service) {
     auto validator = address::Validator::open(main, *cleanup);
     if (!validator) return where(std::move(validator.error()));
     out->validator = *validator;
+    auto header_rules = address::Cleanup::open(service.cleanup_main, *resolver);
+    if (!header_rules) return where(std::move(header_rules.error()));
+    out->header_rules = *header_rules;
 
     struct List {
         const char* name;
@@ -40,7 +43,8 @@ Expected<std::shared_ptr<const Tables>> Tables::open(const Service& service) {
         table::Maps* target;
     };
     for (const auto& m : {Map{"smtpd_sender_login_maps", &out->sender_login},
-                          Map{"smtpd_discard_ehlo_keyword_address_maps", &out->discard_keywords}}) {
+                          Map{"smtpd_discard_ehlo_keyword_address_maps", &out->discard_keywords},
+                          Map{"smtpd_milter_maps", &out->milters}}) {
         auto maps = table::Maps::open(main.str(m.name), main, m.name);
         if (!maps) return where(std::move(maps.error()));
         *m.target = std::move(*maps);

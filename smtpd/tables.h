@@ -16,6 +16,7 @@ struct Tables {
     std::shared_ptr<const address::Resolver> resolver;
     std::shared_ptr<const address::Cleanup> cleanup;
     std::shared_ptr<const address::Validator> validator;
+    std::shared_ptr<const address::Cleanup> header_rules;   // of the cleanup service, for header addresses
     table::MatchList my_networks;
     table::MatchList limit_exceptions;          // smtpd_client_event_limit_exceptions
     table::MatchList bare_newline_exclusions;   // smtpd_forbid_bare_newline_exclusions
@@ -24,6 +25,7 @@ struct Tables {
     table::MatchList fast_flush_domains;        // who may ETRN
     table::Maps sender_login;                   // smtpd_sender_login_maps
     table::Maps discard_keywords;               // smtpd_discard_ehlo_keyword_address_maps
+    table::Maps milters;                        // smtpd_milter_maps
     // local_header_rewrite_clients
     bool rewrite_inet_interfaces = false, rewrite_mynetworks = false, rewrite_sasl = false;
 

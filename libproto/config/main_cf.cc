@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "libproto/config/expand.h"
+#include "libproto/config/filters.h"
 #include "libproto/config/host.h"
 #include "libproto/config/logical_lines.h"
 #include "libproto/config/not_served.h"
@@ -405,7 +406,9 @@ std::vector<std::string> MainCf::warnings(const MasterCf* master) const {
         } else if (!used.contains(name)) {
             out.push_back(state_->where(entry) + ": unused parameter: " + name + '=' + entry.value);
         }
-        if (status == Status::kUnsupported && entry.value != default_value) {
+        if (auto filter = unserved_filter(*this, name, entry.value); !filter.empty()) {
+            out.push_back(state_->where(entry) + ": " + filter);
+        } else if (status == Status::kUnsupported && entry.value != default_value) {
             out.push_back(state_->where(entry) + ": parameter " + name +
                           " is not supported: the setting has no effect");
         } else if (auto word = unsupported_word(name, entry.value); !word.empty()) {
@@ -417,8 +420,13 @@ std::vector<std::string> MainCf::warnings(const MasterCf* master) const {
     for (const auto& service : master->services()) {
         std::string where =
             master->file() + ": line " + std::to_string(service.line) + ": service " + service.name + ": ";
+        const auto overridden = with_overrides(service.overrides);
         for (const auto& [name, value] : service.overrides) {
             const auto* parameter = find_postfix_parameter(name);
+            if (auto filter = unserved_filter(overridden ? *overridden : *this, name, value); !filter.empty()) {
+                out.push_back(where + filter);
+                continue;
+            }
             if (!parameter && !State::find_transport_suffix(name) && !used.contains(name)) {
                 out.push_back(where + "unused parameter: " + name + '=' + value);
             } else if (parameter && parameter->status == Status::kUnsupported && value != parameter->default_value) {

@@ -195,4 +195,20 @@ const MasterService* MasterCf::find(std::string_view name, std::string_view type
     return nullptr;
 }
 
+Expected<std::optional<MainCf>> main_of(const MainCf& main, const MasterCf& master, std::string_view name,
+                                        std::string_view command) {
+    for (const auto& service : master.services()) {
+        if (service.command != command || service.type == "inet" || (!name.empty() && service.name != name)) continue;
+        auto overridden = main.with_overrides(service.overrides);
+        if (!overridden) {
+            auto error = std::move(overridden.error());
+            error.text = master.file() + ": line " + std::to_string(service.line) + ": service " + service.name + ": " +
+                         error.text;
+            return fail(std::move(error));
+        }
+        return std::optional<MainCf>(std::move(*overridden));
+    }
+    return std::optional<MainCf>{};
+}
+
 }   // namespace postcot::config

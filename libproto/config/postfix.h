@@ -38,7 +38,8 @@ class MainCf {
     // As written, or the default, not expanded. str() gives the same for the few parameters that Postfix expands only when they are used, with names of
     // that moment (forward_path, luser_relay, mailbox_command, default_rbl_reply, smtpd_reject_footer ...).
     std::string raw(std::string_view name) const;
-    std::vector<std::string> list(std::string_view name) const;   // split at comma and white space, {} groups kept whole
+    std::vector<std::string> list(
+        std::string_view name) const;   // split at comma and white space, {} groups kept whole
     bool boolean(std::string_view name) const;
     int64_t integer(std::string_view name) const;
     std::chrono::seconds time(std::string_view name) const;
@@ -77,17 +78,17 @@ class MainCf {
 };
 
 struct MasterService {
-    std::string name;      // "smtp", "127.0.0.1:2025", "submission", "private/..."
-    std::string type;      // inet, unix, fifo, pass, unix-dgram
+    std::string name;   // "smtp", "127.0.0.1:2025", "submission", "private/..."
+    std::string type;   // inet, unix, fifo, pass, unix-dgram
     bool is_private = true;
     bool unprivileged = true;
     bool chroot = false;
     int wakeup_seconds = 0;
-    bool wakeup_if_used = false;   // '?'
-    int max_processes = 0;         // 0: unlimited ('-' means default_process_limit, already filled in)
-    std::string command;           // "smtpd", "lmtp", "pipe"
-    std::vector<std::string> arguments;                              // without the -o pairs
-    std::vector<std::pair<std::string, std::string>> overrides;      // -o name=value, -o { name = value }
+    bool wakeup_if_used = false;          // '?'
+    int max_processes = 0;                // 0: unlimited ('-' means default_process_limit, already filled in)
+    std::string command;                  // "smtpd", "lmtp", "pipe"
+    std::vector<std::string> arguments;   // without the -o pairs
+    std::vector<std::pair<std::string, std::string>> overrides;   // -o name=value, -o { name = value }
     int line = 0;
 
     // inet: host part ("" for any) and port ("2025", "smtp") of `name`.
@@ -108,6 +109,11 @@ class MasterCf {
     std::vector<std::string> remarks_;
     std::vector<MasterService> services_;
 };
+
+// main.cf as one of Postfix's own daemons sees it: with the -o settings of its line, the unix or fifo service `name` of program `command` (a name of "":
+// the first with that command). nullopt: there is none.
+Expected<std::optional<MainCf>> main_of(const MainCf& main, const MasterCf& master, std::string_view name,
+                                        std::string_view command);
 
 // Postfix's number grammars. Times: 5s 3m 1h 2d 1w, default unit given. Errors say what was expected.
 Expected<std::chrono::seconds> parse_time(std::string_view text, char default_unit = 's');

@@ -38,6 +38,9 @@ void Envelope::encode(Writer& w) const {
     w.boolean(no_rewrite);
     w.boolean(local_submission);
     w.boolean(no_header_checks);
+    w.boolean(no_milters);
+    w.boolean(unfiltered);
+    w.str(cleanup_service);
     w.u8(static_cast<uint8_t>((hold ? kHold : 0) | (verify ? kVerify : 0)));
     w.i64(arrival_seconds);
     w.u32(arrival_microseconds);
@@ -67,6 +70,9 @@ Envelope Envelope::decode(Reader& r) {
     out.no_rewrite = r.boolean();
     out.local_submission = r.boolean();
     out.no_header_checks = r.boolean();
+    out.no_milters = r.boolean();
+    out.unfiltered = r.boolean();
+    out.cleanup_service = r.str();
     const uint8_t flags = r.u8();
     out.hold = flags & kHold;
     out.verify = flags & kVerify;

@@ -43,8 +43,11 @@ struct Envelope {
     bool local_submission =
         false;   // pickup: add missing headers, rewrite header addresses (local_header_rewrite_clients)
     bool no_header_checks = false;   // receive_override_options=no_header_body_checks
-    bool hold = false;               // HOLD action
-    bool verify = false;             // sendmail -bv: nothing is delivered, the sender gets a report
+    bool no_milters = false;         // receive_override_options=no_milters
+    bool unfiltered = false;   // a filter was to see it that nobody could run: delivered when none is missing any more
+    std::string cleanup_service;   // master.cf service that takes it into the queue (cleanup_service_name)
+    bool hold = false;             // HOLD action
+    bool verify = false;           // sendmail -bv: nothing is delivered, the sender gets a report
     std::vector<Recipient> recipients;
 
     int64_t arrival_seconds = 0;   // when the session began to give this message (delays= counts from here)

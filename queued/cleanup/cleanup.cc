@@ -3,6 +3,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <ctime>
 #include <unordered_set>
 
@@ -55,8 +56,20 @@ Expected<std::unique_ptr<Cleanup>> Cleanup::open(const config::MainCf& main) {
     out->long_queue_ids_ = main.boolean("enable_long_queue_ids");
     out->keep_original_ = main.boolean("enable_original_recipient");
     out->hop_limit_ = static_cast<size_t>(main.integer("hopcount_limit"));
+    out->checks_ = config::missing_checks(main);
+    out->milter_ = config::missing_milter(main, "non_smtpd_milters");
+    out->message_size_limit_ = static_cast<uint64_t>(std::max<int64_t>(main.integer("message_size_limit"), 0));
+    out->header_size_limit_ = static_cast<size_t>(std::max<int64_t>(main.integer("header_size_limit"), 1));
+    const auto syslog_name = main.str("syslog_name");
+    out->ident_ = (syslog_name.empty() ? "postfix" : syslog_name) + "/cleanup";
     out->duplicate_limit_ = static_cast<size_t>(main.integer("duplicate_filter_limit"));
     return out;
+}
+
+config::MissingFilter Cleanup::missing_filter(const ipc::Envelope& envelope) const {
+    if (!envelope.no_header_checks && checks_.outcome != config::Unfiltered::kPass) return checks_;
+    if ((envelope.local_submission || envelope.unfiltered) && !envelope.no_milters) return milter_;
+    return {};
 }
 
 Expected<void> Cleanup::recipients(CleanupInput& input, CleanupOutput& out) const {
@@ -123,6 +136,7 @@ Expected<CleanupOutput> Cleanup::run(CleanupInput input) const {
     const bool local = input.envelope.local_submission;
     smtp::HeaderOptions options;
     options.drop = input.internal ? std::vector<std::string>() : drop_headers_;
+    options.header_size_limit = header_size_limit_;
     options.extract_recipients = input.extract_recipients;
     options.add_missing = !input.internal && (local || always_add_missing_);
     if (options.add_missing) {

@@ -39,7 +39,8 @@ Expected<std::string> read_from(int fd, size_t offset, size_t max) {
 
 }   // namespace
 
-Pickup::Pickup(QueueManager& manager, Scope&, UniqueFd listening) : manager_(manager), listener_(std::move(listening)) {}
+Pickup::Pickup(QueueManager& manager, Scope&, UniqueFd listening)
+    : manager_(manager), listener_(std::move(listening)) {}
 
 Task<void> Pickup::listen() {
     for (;;) {
@@ -77,7 +78,7 @@ void Pickup::scan() {
     std::string directory = manager_.settings().queue_directory + "/maildrop";
     auto names = manager_.store().files().list(directory);
     if (!names) {
-        log::warning_as(manager_.settings().syslog_name + "/pickup", "scan maildrop: {}", names.error().text);
+        log::warning_as(manager_.settings().pickup_ident, "scan maildrop: {}", names.error().text);
         return;
     }
     for (const auto& name : *names) {
@@ -87,7 +88,7 @@ void Pickup::scan() {
 }
 
 void Pickup::take(const std::string& name) {
-    const std::string ident = manager_.settings().syslog_name + "/pickup";
+    const std::string ident = manager_.settings().pickup_ident;
     const std::string path = manager_.settings().queue_directory + "/maildrop/" + name;
     UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     if (!fd) {
@@ -123,21 +124,29 @@ void Pickup::take(const std::string& name) {
     if (!read) {
         if (submission.is_large()) manager_.store().abort_large(input.queue_id);
         const bool useless = read.error().code == EPROTO || read.error().code == EAGAIN;
-        log::warning_as(ident, "maildrop/{}: {}: {}", name, read.error().text, useless ? "removed" : "tried again later");
+        log::warning_as(ident, "maildrop/{}: {}: {}", name, read.error().text,
+                        useless ? "removed" : "tried again later");
         if (useless) ::unlink(path.c_str());
         return;
     }
     auto& envelope = input.envelope;
     if (!envelope.verify) envelope.filter = manager_.settings().content_filter;
     envelope.local_submission = true;
+    const Settings& settings = manager_.settings();
+    envelope.cleanup_service = settings.pickup_cleanup_service;
+    envelope.no_rewrite = settings.pickup_no_rewrite;
+    envelope.no_header_checks = settings.pickup_no_header_checks;
+    envelope.no_milters = settings.pickup_no_milters;
     envelope.arrival_seconds = st.st_mtim.tv_sec;
     envelope.arrival_microseconds = static_cast<uint32_t>(st.st_mtim.tv_nsec / 1000);
     envelope.log_ident = mark;
     for (auto* text : {&envelope.sender, &input.full_name, &envelope.envid, &envelope.verp}) {
-        std::replace_if(text->begin(), text->end(), [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 127; }, '?');
+        std::replace_if(
+            text->begin(), text->end(), [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 127; }, '?');
     }
-    input.received = "Received: by " + manager_.settings().hostname + " (" + manager_.settings().mail_name + ", from userid " +
-                     std::to_string(st.st_uid) + ")\n\tid " + input.queue_id + "; " + mail_date(static_cast<int64_t>(time(nullptr)));
+    input.received = "Received: by " + manager_.settings().hostname + " (" + manager_.settings().mail_name +
+                     ", from userid " + std::to_string(st.st_uid) + ")\n\tid " + input.queue_id + "; " +
+                     mail_date(static_cast<int64_t>(time(nullptr)));
     log::info_as(ident, "{}: uid={} from=<{}>", input.queue_id, st.st_uid, smtp::to_external(envelope.sender));
     under_way_.insert(name);
     std::string id = input.queue_id;

@@ -53,6 +53,9 @@ enum Message : uint32_t {
     kSaslUsername,
     kSaslSender,
     kLogIdent,
+    kNoMilters,
+    kUnfiltered,
+    kCleanupService,
     kText = 127,   // the inline text: the last field, so that a record's reader finds it without reading on
 };
 enum Recipient : uint32_t {
@@ -86,9 +89,9 @@ Overloaded(F...) -> Overloaded<F...>;
 // A member more than these names does not compile: it needs a tag, or the disk forgets it.
 void write_envelope(FieldWriter& w, const Envelope& e) {
     const auto& [sender, ret, envid, body, smtputf8, requiretls, verp, filter, no_rewrite, local_submission,
-                 no_header_checks, hold, verify, recipients, arrival_seconds, arrival_microseconds, client_name,
-                 client_address, client_port, helo_name, protocol, sasl_method, sasl_username, sasl_sender, log_ident] =
-        e;
+                 no_header_checks, no_milters, unfiltered, cleanup_service, hold, verify, recipients, arrival_seconds,
+                 arrival_microseconds, client_name, client_address, client_port, helo_name, protocol, sasl_method,
+                 sasl_username, sasl_sender, log_ident] = e;
     (void)recipients;   // with their states
     w.text(tag::kSender, sender);
     w.number(tag::kRet, static_cast<uint8_t>(ret));
@@ -101,6 +104,9 @@ void write_envelope(FieldWriter& w, const Envelope& e) {
     w.boolean(tag::kNoRewrite, no_rewrite);
     w.boolean(tag::kLocalSubmission, local_submission);
     w.boolean(tag::kNoHeaderChecks, no_header_checks);
+    w.boolean(tag::kNoMilters, no_milters);
+    w.boolean(tag::kUnfiltered, unfiltered);
+    w.text(tag::kCleanupService, cleanup_service);
     w.boolean(tag::kEnvelopeHold, hold);
     w.boolean(tag::kVerify, verify);
     w.signed_number(tag::kArrivalSeconds, arrival_seconds);
@@ -129,6 +135,9 @@ bool read_envelope_field(const FieldReader& r, Envelope& e) {
         case tag::kNoRewrite: e.no_rewrite = r.boolean(); return true;
         case tag::kLocalSubmission: e.local_submission = r.boolean(); return true;
         case tag::kNoHeaderChecks: e.no_header_checks = r.boolean(); return true;
+        case tag::kNoMilters: e.no_milters = r.boolean(); return true;
+        case tag::kUnfiltered: e.unfiltered = r.boolean(); return true;
+        case tag::kCleanupService: e.cleanup_service = r.text(); return true;
         case tag::kEnvelopeHold: e.hold = r.boolean(); return true;
         case tag::kVerify: e.verify = r.boolean(); return true;
         case tag::kArrivalSeconds: e.arrival_seconds = r.signed_number(); return true;

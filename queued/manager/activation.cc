@@ -40,42 +40,6 @@ QueueManager::QueueManager(Store& store, std::unique_ptr<ManagerConfig> config, 
 
 QueueManager::~QueueManager() { store_.commits().on_settled = nullptr; }
 
-Expected<std::unique_ptr<ManagerConfig>> ManagerConfig::load(const config::MainCf& main,
-                                                             const config::MasterCf& master) {
-    auto out = std::make_unique<ManagerConfig>();
-    out->settings = Settings::read(main, master);
-    auto cleanup = Cleanup::open(main);
-    if (!cleanup) return fail(main.located(cleanup.error()));
-    out->cleanup = std::move(*cleanup);
-
-    out->dsn.myhostname = main.str("myhostname");
-    out->dsn.mydomain = main.str("mydomain");
-    out->dsn.myorigin = out->cleanup->resolver().rewriter().my_origin();
-    out->dsn.delay_warning_time = main.time("delay_warning_time");
-    out->dsn.maximal_queue_lifetime = main.time("maximal_queue_lifetime");
-    out->dsn.mail_name = main.str("mail_name");
-    std::string file = main.str("bounce_template_file");
-    std::string text;
-    if (!file.empty()) {
-        auto read = read_file(Files::disk(), file, 1 << 20);
-        if (!read)
-            return fail(main.located(Error{read.error().code, {}, "bounce_template_file: " + read.error().text}));
-        text = std::move(*read);
-    }
-    class Expander : public TemplateExpander {
-      public:
-        explicit Expander(const config::MainCf& main_cf) : main_(main_cf) {}
-        std::string value(std::string_view name) const override { return main_.str(name); }
-
-      private:
-        const config::MainCf& main_;
-    } expander(main);
-    auto templates = load_templates(text, out->dsn, &expander);
-    if (!templates) return fail(templates.error());
-    out->templates = std::move(*templates);
-    return out;
-}
-
 void QueueManager::start() {
     Loop::current().every(Millis(1000), [this] { tick(); });
     next_queue_run_ = now();
@@ -197,6 +161,13 @@ void QueueManager::assign(ActiveMessage& message, const std::vector<uint32_t>& i
         }
         return;
     }
+    if (message.stored.envelope.unfiltered) {
+        if (const auto why = config_->waits_for(message.stored.envelope); !why.empty()) {
+            message.waits_for_filter = true;
+            for (uint32_t i : indexes) defer(message, i, "4.7.1", why, error_ident);
+            return;
+        }
+    }
     std::map<std::pair<std::string, std::string>, std::vector<uint32_t>> groups;
     for (uint32_t i : indexes) {
         const Recipient& recipient = message.stored.envelope.recipients[i];
@@ -210,7 +181,7 @@ void QueueManager::assign(ActiveMessage& message, const std::vector<uint32_t>& i
             nexthop = split.nexthop;
         }
         if (transport.empty() || nexthop.empty()) {
-            auto resolved = config_->cleanup->resolver().resolve(message.stored.envelope.sender, recipient.address);
+            auto resolved = config_->resolver->resolve(message.stored.envelope.sender, recipient.address);
             if (!resolved) {
                 log::warning("{}: address resolver failure: {}", message.stored.id, resolved.error().text);
                 defer(message, i, "4.3.0", "address resolver failure", error_ident);
@@ -225,8 +196,13 @@ void QueueManager::assign(ActiveMessage& message, const std::vector<uint32_t>& i
             continue;
         }
         if (!agent_of(settings().transport(transport))) {
-            log::warning("{}: no transport \"{}\" in master.cf", message.stored.id, transport);
+            log::warning("connect to transport private/{}: No such file or directory", transport);
             defer(message, i, "4.3.0", "mail transport unavailable", error_ident);
+            continue;
+        }
+        if (const auto& missing = settings().transport(transport).missing_filter; missing.waits()) {
+            defer(message, i, "4.7.1", missing.reason(), error_ident);
+            message.waits_for_filter = true;
             continue;
         }
         groups[{std::move(transport), std::move(nexthop)}].push_back(i);

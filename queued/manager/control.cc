@@ -134,7 +134,9 @@ bool QueueManager::requeue(const std::string& id) {
     input.queue_id = new_queue_id();
     input.envelope = stored->envelope;
     input.envelope.hold = false;
-    input.envelope.local_submission = false;   // its header is complete
+    if (!input.envelope.verify)
+        input.envelope.filter = settings().content_filter;   // postsuper(1): as for new local mail
+    input.envelope.local_submission = false;                 // its header is complete
     input.envelope.recipients.clear();
     std::vector<Recipient> kept;
     std::vector<RecipientState> kept_states;

@@ -129,8 +129,8 @@ bool QueueManager::set_aside(ActiveMessage& message, std::vector<Store::Extra>& 
         return false;
     }
     made.commit(extra);
-    log::warning_as(s.syslog_name + "/qmgr", "{}: message cannot be read: {}: moved to {}", stored.id,
-                    message.why_unreadable, name);
+    log::warning_as(s.qmgr_ident, "{}: message cannot be read: {}: moved to {}", stored.id, message.why_unreadable,
+                    name);
     return true;
 }
 

@@ -12,7 +12,7 @@ namespace postcot::queued {
 
 namespace {
 
-constexpr size_t kHeadCache = 64 << 20;      // octets of message text kept in memory for the first delivery
+constexpr size_t kHeadCache = 64 << 20;       // octets of message text kept in memory for the first delivery
 constexpr size_t kHeaderPrefix = 256 << 10;   // of a large message: where its header must end for cleanup to change it
 
 }   // namespace
@@ -48,12 +48,41 @@ uint64_t QueueManager::wanted_space() const {
 
 Expected<void> QueueManager::check_space(uint64_t size) {
     const Settings& s = settings();
-    if (s.message_size_limit > 0 && size > s.message_size_limit) return fail(552, "5.3.4", "Message size exceeds fixed limit");
+    if (s.message_size_limit > 0 && size > s.message_size_limit)
+        return fail(552, "5.3.4", "Message size exceeds fixed limit");
     const uint64_t room = free_space(), wanted = wanted_space();
     if (room < wanted || room - wanted < size) {
-        log::warning_as(s.syslog_name + "/smtpd", "not enough free space in mail queue: {} bytes < {} bytes", room, wanted + size);
+        log::warning_as(s.syslog_name + "/smtpd", "not enough free space in mail queue: {} bytes < {} bytes", room,
+                        wanted + size);
         return fail(452, "4.3.1", "Insufficient system storage");
     }
+    return {};
+}
+
+// What becomes of a message because of a filter that is configured and not served.
+Expected<void> QueueManager::filter(CleanupInput& input, const Cleanup& cleanup) const {
+    ipc::Envelope& envelope = input.envelope;
+    if (input.internal && !input.internal_filtered) return {};
+    const auto missing = cleanup.missing_filter(envelope);
+    const auto& id = input.queue_id;
+    switch (missing.outcome) {
+        case config::Unfiltered::kPass: return {};
+        case config::Unfiltered::kReject:
+            log::warning_as(cleanup.ident(), "{}: {} ({}) is not served: rejected", id, missing.parameter,
+                            missing.filter);
+            return fail(550, "5.5.0", "Service unavailable");
+        case config::Unfiltered::kHold:
+            log::warning_as(cleanup.ident(), "{}: {} ({}) is not served: put on hold", id, missing.parameter,
+                            missing.filter);
+            envelope.hold = true;
+            return {};
+        case config::Unfiltered::kDefer:
+        case config::Unfiltered::kMisconfigured: break;
+    }
+    log::warning_as(cleanup.ident(), "{}: {}", id, missing.reason());
+    // A client keeps its mail; what is here already waits in the queue, where postqueue shows why.
+    if (!envelope.local_submission) return fail(451, "4.7.1", "Service unavailable - try again later");
+    envelope.unfiltered = true;
     return {};
 }
 
@@ -77,12 +106,22 @@ Expected<Store::Extra> QueueManager::prepare(Submission& submission) {
         submission.input.text = submission.text;
     }
     uint64_t size = submission.is_large() ? large_size : submission.text.size();
-    const Settings& s = settings();
+    const Cleanup* cleanup = config_->cleanup(submission.input.envelope.cleanup_service);
+    if (!cleanup) {
+        log::warning("cleanup_service_name: no service {} in master.cf: mail waits",
+                     submission.input.envelope.cleanup_service);
+        return fail(451, "4.3.0", "Error: queue file write error");
+    }
+    const uint64_t limit = cleanup->message_size_limit();
     const bool bounce_refused = submission.input.bounce_refused;
-    bool too_large = !submission.input.internal && s.message_size_limit > 0 && size > s.message_size_limit + 65536;   // header fields of ours come on top
+    bool too_large =
+        !submission.input.internal && limit > 0 && size > limit + 65536;   // header fields of ours come on top
     if (too_large && !bounce_refused) return fail(552, "5.3.4", "Message size exceeds fixed limit");
-    auto cleaned = config_->cleanup->run(std::move(submission.input));
+    auto filtered = filter(submission.input, *cleanup);
+    if (!filtered && (filtered.error().code < 500 || !bounce_refused)) return fail(filtered.error());
+    auto cleaned = cleanup->run(std::move(submission.input));
     if (!cleaned) return fail(cleaned.error());
+    if (!filtered) cleaned->refused = filtered.error();
     if (too_large) cleaned->refused = Error{552, "5.3.4", "message file too big"};
 
     Store::Extra out;
@@ -119,7 +158,7 @@ Expected<Store::Extra> QueueManager::prepare(Submission& submission) {
     } else {
         out.text = std::move(submission.text);
     }
-    log::info_as(s.syslog_name + "/cleanup", "{}: message-id={}", id, cleaned->message_id.empty() ? "<>" : cleaned->message_id);
+    log::info_as(cleanup->ident(), "{}: message-id={}", id, cleaned->message_id.empty() ? "<>" : cleaned->message_id);
     return out;
 }
 
@@ -167,7 +206,8 @@ void QueueManager::accept(Submission submission, Accepted done) {
     store_.accept(std::move(prepared->message), *head, std::move(prepared->files), std::move(finish));
 }
 
-void QueueManager::record_with(std::vector<Op> ops, std::vector<Store::Extra> extra, bool durable, const StoredMessage* finished) {
+void QueueManager::record_with(std::vector<Op> ops, std::vector<Store::Extra> extra, bool durable,
+                               const StoredMessage* finished) {
     std::vector<std::shared_ptr<const std::string>> heads;
     for (auto& one : extra) heads.push_back(std::make_shared<const std::string>(one.text));
     std::function<void(Expected<std::vector<StoredMessage>>)> done;
@@ -177,7 +217,8 @@ void QueueManager::record_with(std::vector<Op> ops, std::vector<Store::Extra> ex
     store_.record(std::move(ops), std::move(extra), durable, std::move(done), finished);
 }
 
-void QueueManager::admit_all(Expected<std::vector<StoredMessage>> messages, std::vector<std::shared_ptr<const std::string>> heads) {
+void QueueManager::admit_all(Expected<std::vector<StoredMessage>> messages,
+                             std::vector<std::shared_ptr<const std::string>> heads) {
     if (!messages) {
         log::error("queue journal: {}", messages.error().text);
         return;
@@ -210,14 +251,15 @@ void QueueManager::admit(StoredMessage message, std::shared_ptr<const std::strin
     for (uint32_t i = 0; i < m.stored.states.size(); ++i) {
         if (m.stored.states[i].status == RecipientStatus::kPending) pending.push_back(i);
     }
-    log::info_as(settings().syslog_name + "/qmgr", "{}: from=<{}>, size={}, nrcpt={} (queue active)", m.stored.id,
+    log::info_as(settings().qmgr_ident, "{}: from=<{}>, size={}, nrcpt={} (queue active)", m.stored.id,
                  smtp::to_external(m.stored.envelope.sender), m.stored.size(), pending.size());
     for (uint32_t i = 0; i < m.stored.states.size() && !maybe_delivered; ++i) {
         if (m.stored.states[i].status != RecipientStatus::kBounced) continue;   // refused by prepare()
         ipc::RecipientResult refused;
         refused.index = i;
         refused.dsn = m.stored.states[i].result.dsn;
-        log_recipient(m, nullptr, refused, "bounced", m.stored.states[i].result.text, settings().syslog_name + "/cleanup");
+        log_recipient(m, nullptr, refused, "bounced", m.stored.states[i].result.text,
+                      settings().syslog_name + "/cleanup");
     }
     ++m.entries;   // keeps it alive while its parts are made
     assign(m, pending);

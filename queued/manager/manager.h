@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,11 +27,16 @@ namespace postcot::queued {
 // What a configuration gives: replaced as a whole on reload.
 struct ManagerConfig {
     Settings settings;
-    std::unique_ptr<Cleanup> cleanup;
+    std::map<std::string, std::unique_ptr<Cleanup>> cleanups;   // by master.cf service; "cleanup" is always there
+    std::shared_ptr<const address::Resolver> resolver;          // trivial-rewrite(8)'s
     DsnTemplates templates;
     DsnSettings dsn;
 
     static Expected<std::unique_ptr<ManagerConfig>> load(const config::MainCf& main, const config::MasterCf& master);
+    // nullptr: master.cf has no such service. "": the default one.
+    const Cleanup* cleanup(const std::string& service) const;
+    // Why a message that no filter has seen waits; empty when no filter is missing any more.
+    std::string waits_for(const ipc::Envelope& envelope) const;
 };
 
 struct Submission {
@@ -160,6 +166,7 @@ class QueueManager {
     static bool wants(const Recipient& recipient, uint8_t event);
 
     // intake.cc: cleanup and a stored message of it, not yet recorded.
+    Expected<void> filter(CleanupInput& input, const Cleanup& cleanup) const;
     Expected<Store::Extra> prepare(Submission& submission);
     void admit_all(Expected<std::vector<StoredMessage>> messages,
                    std::vector<std::shared_ptr<const std::string>> heads);

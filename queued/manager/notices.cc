@@ -17,7 +17,7 @@ bool QueueManager::Notices::add(DsnKind kind, const std::vector<uint32_t>& index
                                 const std::string& to, bool postmaster_copy, const char* what) {
     auto made = manager_.compose_notice(about_, kind, indexes, from, to, postmaster_copy);
     if (!made) {
-        log::warning_as(manager_.settings().syslog_name + "/bounce",
+        log::warning_as(manager_.settings().bounce_ident,
                         "{}: cannot make a notification to <{}>: {}: it is tried again", about_.stored.id, to,
                         made.error().text);
         return false;
@@ -28,8 +28,7 @@ bool QueueManager::Notices::add(DsnKind kind, const std::vector<uint32_t>& index
 
 void QueueManager::Notices::commit(std::vector<Store::Extra>& out) {
     for (auto& one : made_) {
-        log::info_as(manager_.settings().syslog_name + "/bounce", "{}: {}: {}", about_.stored.id, one.what,
-                     one.extra.message.id);
+        log::info_as(manager_.settings().bounce_ident, "{}: {}: {}", about_.stored.id, one.what, one.extra.message.id);
         out.push_back(std::move(one.extra));
     }
     made_.clear();
@@ -105,6 +104,7 @@ Expected<Store::Extra> QueueManager::compose_notice(const ActiveMessage& about, 
     input.received = "Received: by " + settings().hostname + " (" + settings().mail_name + ")\n\tid " + input.queue_id +
                      "; " + mail_date(at);
     input.internal = true;
+    input.internal_filtered = settings().internal_filter_classes.count(postmaster_copy ? "notify" : "bounce") > 0;
     return prepare(submission);
 }
 
@@ -133,8 +133,7 @@ bool QueueManager::notices(ActiveMessage& message, std::vector<Store::Extra>& ou
     auto tell = [&](auto&&... arguments) { whole = whole && made.add(arguments...); };
     if (!all_failed.empty()) {
         if (from_double_bounce) {
-            log::warning_as(s.syslog_name + "/bounce", "{}: undeliverable postmaster notification discarded",
-                            stored.id);
+            log::warning_as(s.bounce_ident, "{}: undeliverable postmaster notification discarded", stored.id);
         } else if (sender.empty()) {
             if (s.notify_classes.count("2bounce")) {
                 tell(DsnKind::kFailure, all_failed, double_bounce, s.twobounce_notice_recipient, true,

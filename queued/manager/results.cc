@@ -210,6 +210,8 @@ void QueueManager::expanded(ActiveMessage& message, const Entry& entry, const ip
         input.envelope = stored.envelope;
         input.envelope.local_submission = false;
         input.envelope.filter.clear();
+        input.envelope.cleanup_service.clear();
+        input.envelope.unfiltered = false;
         input.envelope.recipients.clear();
         const bool owned =
             result.null_new_sender || !result.new_sender.empty();   // RFC 3461 §5.2.7.3: a list answers for itself
@@ -342,7 +344,7 @@ void QueueManager::let_go(ActiveMessage& message) {
 // Every part of the message has been tried.
 void QueueManager::finish_round(ActiveMessage& message, std::vector<Store::Extra> extra) {
     StoredMessage& stored = message.stored;
-    const std::string qmgr = settings().syslog_name + "/qmgr";
+    const std::string& qmgr = settings().qmgr_ident;
     if (message.then == ActiveMessage::Then::kRemove) {
         record_with({}, std::move(extra), true, &stored);
         let_go(message);
@@ -360,7 +362,7 @@ void QueueManager::finish_round(ActiveMessage& message, std::vector<Store::Extra
     int64_t at = static_cast<int64_t>(now());
     int64_t age = at - stored.queued_seconds;
     auto lifetime = stored.envelope.sender.empty() ? settings().bounce_lifetime : settings().maximal_lifetime;
-    if (stored.pending() > 0 && (stored.expire || age >= lifetime.count())) {
+    if (stored.pending() > 0 && (stored.expire || (age >= lifetime.count() && !message.waits_for_filter))) {
         log::info_as(qmgr, "{}: from=<{}>, status={}, returned to sender", stored.id,
                      smtp::to_external(stored.envelope.sender), stored.expire ? "force-expired" : "expired");
         for (uint32_t i = 0; i < stored.states.size(); ++i) {

@@ -13,6 +13,7 @@ namespace postcot::queued {
 struct ActiveMessage {
     StoredMessage stored;
     std::shared_ptr<const std::string> head;   // inline text while it is kept in memory; else read from the journal
+    bool waits_for_filter = false;             // a filter is configured that nobody runs: such mail does not expire
     bool maybe_delivered = false;              // an earlier process may have delivered it and not have said so
     double entered = 0;                        // wall clock, seconds, when it became active
     size_t entries = 0;                        // parts that wait for delivery or are under way

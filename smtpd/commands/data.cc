@@ -42,6 +42,10 @@ Task<void> Session::on_data(std::string_view arguments) {
         refuse("DATA", v);
         co_return;
     }
+    if (auto missing = unfiltered_content(); missing.refused()) {
+        refuse("DATA", missing);
+        co_return;
+    }
     auto begun = co_await begin_message();
     if (!begun) {
         reply(begun.error());
@@ -98,6 +102,7 @@ Task<void> Session::on_bdat(std::string_view arguments) {
     if (in_order && !refusal && !bdat_active_) {
         if (recipients_.size() > 1) c_.recipient.clear();
         auto v = co_await runtime_.restrictions->at_data(c_);
+        if (!v.refused()) v = unfiltered_content();
         if (v.refused()) {
             log_refusal(c_, "reject", "BDAT", v);
             refusal = Error{v.code, v.enhanced, v.text};
@@ -165,7 +170,7 @@ smtp::HeaderOptions Session::header_options() const {
     }
     if (service_.no_rewrite) return out;
     if (local) {
-        auto cleanup = tables.cleanup;
+        auto cleanup = tables.header_rules;
         out.rewrite = [cleanup](std::string_view address, smtp::HeaderClass header_class) {
             auto rewritten = header_class == smtp::HeaderClass::kSender ? cleanup->header_sender(address)
                                                                         : cleanup->header_recipient(address);
@@ -219,7 +224,9 @@ ipc::Envelope Session::envelope() const {
     out.filter = c_.effects.filter.empty() ? service_.filter : c_.effects.filter;
     out.no_rewrite = service_.no_rewrite;
     out.no_header_checks = service_.no_header_checks;
-    out.hold = c_.effects.hold;
+    out.no_milters = service_.no_milters;
+    out.cleanup_service = service_.cleanup_service;
+    out.hold = c_.effects.hold || milter_.outcome == config::Unfiltered::kHold;
     auto add = [&out](const std::string& address) {
         ipc::Recipient recipient;
         recipient.address = address;

@@ -4,6 +4,7 @@
 
 #include "libproto/runtime/loop_inl.h"
 #include "libproto/smtp/text.h"
+#include "smtpd/log_lines.h"
 #include "smtpd/session.h"
 
 namespace postcot::smtpd {
@@ -78,6 +79,15 @@ Task<void> Session::on_mail(std::string_view arguments) {
         reset_transaction();
         co_return;
     }
+    choose_milter();
+    if (auto missing = unfiltered(); missing.refused()) {
+        log_refusal(c_, "milter-reject", "MAIL", missing);
+        reply(missing.code, missing.enhanced, missing.text);
+        reset_transaction();
+        co_return;
+    }
+    if (milter_.outcome == config::Unfiltered::kHold)
+        log_action(c_, "milter-hold", "MAIL", "milter triggers HOLD action");
     if (auto fits = co_await worker_.queue().check_space(size); !fits) {
         refuse("MAIL", fits.error());
         reset_transaction();
@@ -127,6 +137,11 @@ Task<void> Session::on_rcpt(std::string_view arguments) {
     auto v = co_await runtime_.restrictions->at_rcpt(c_);
     if (v.refused()) {
         refuse("RCPT", v);
+        c_.recipient.clear();
+        co_return;
+    }
+    if (auto missing = no_way_to_queue(); missing.refused()) {
+        refuse("RCPT", missing);
         c_.recipient.clear();
         co_return;
     }

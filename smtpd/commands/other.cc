@@ -1,6 +1,7 @@
 // VRFY, ETRN, RSET, HELP, QUIT, and what is none of ours.
 #include "libproto/runtime/loop_inl.h"
 #include "libproto/smtp/text.h"
+#include "smtpd/log_lines.h"
 #include "smtpd/session.h"
 
 namespace postcot::smtpd {
@@ -30,6 +31,12 @@ Task<void> Session::on_vrfy(std::string_view arguments) {
     }
     if (!rest.empty() && !smtp::equals_ignoring_case(rest, "SMTPUTF8")) {
         reply(501, "5.5.4", "Syntax: VRFY address [SMTPUTF8]");
+        co_return;
+    }
+    choose_milter();
+    if (auto missing = unfiltered(); missing.refused()) {
+        log_refusal(c_, "milter-reject", "VRFY", missing);
+        reply(missing.code, missing.enhanced, missing.text);
         co_return;
     }
     const auto saved = c_.recipient;

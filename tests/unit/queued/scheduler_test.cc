@@ -17,7 +17,9 @@ Settings settings_with(const std::string& more) {
     auto master =
         config::MasterCf::parse("smtp unix - - n - - smtp\nvirtual unix - n n - - virtual\n", "master.cf", *main);
     REQUIRE(master);
-    return Settings::read(*main, *master);
+    auto settings = Settings::read(*main, *master);
+    REQUIRE(settings);
+    return std::move(*settings);
 }
 
 // A message of `count` recipients at one domain.

@@ -492,7 +492,7 @@ constexpr Parameter kParameters[] = {
     {"sender_canonical_maps", kText, "", kHonoured},
     {"sender_dependent_default_transport_maps", kText, "", kHonoured},
     {"sender_dependent_relayhost_maps", kText, "", kHonoured},
-    {"sendmail_fix_line_endings", kText, "always", kUnsupported},
+    {"sendmail_fix_line_endings", kText, "always", kHonoured},
     {"sendmail_path", kText, "/usr/sbin/sendmail", kHarmless},
     {"service_name", kText, "", kHarmless},
     {"service_throttle_time", kTime, "60s", kHarmless},

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "libproto/smtp/address_list.h"
 #include "libproto/smtp/header_address.h"
 #include "libproto/smtp/text.h"
 
@@ -151,8 +152,8 @@ void HeaderCleanup::flush_pending(std::string& out) {
     const bool is_recipient = among(kRecipientHeaders, name);
     if (options_.extract_recipients && is_recipient) {
         auto& list = name.rfind("resent-", 0) == 0 ? facts_.resent_recipients : facts_.recipients;
-        for (auto& address : list_addresses(value)) {
-            if (list.size() < kMaxSpans) list.push_back(std::move(address));
+        for (auto& [address, offset, length] : read_address_list(value)) {
+            if (list.size() < kMaxListed) list.push_back(std::move(address));
         }
     }
     if (std::find(options_.drop.begin(), options_.drop.end(), name) != options_.drop.end()) return;

@@ -11,19 +11,20 @@ namespace postcot::queued {
 
 struct AliasTarget {
     enum class Kind {
-        kAddress,   // user, user@example.com
-        kExact,     // \user: that mailbox, without looking at aliases and .forward
-        kCommand,   // |command
-        kFile,      // /file/name, or /directory/ for a Maildir
-        kInclude,   // :include:/file/name
+        kAddress,    // user, user@example.com, in internal form
+        kExact,      // \user: that mailbox, without looking at aliases and .forward
+        kCommand,    // |command
+        kFile,       // /file/name, or /directory/ for a Maildir
+        kHomeFile,   // ~/file/name or ~user/file/name
+        kInclude,    // :include:/file/name
     };
     Kind kind = Kind::kAddress;
     std::string value;
     bool operator==(const AliasTarget& other) const { return kind == other.kind && value == other.value; }
 };
 
-// One logical line: destinations separated by commas. Quotes keep white space and commas together ("|command args"),
-// RFC 822 comments and display names are dropped. At most `max` destinations; the rest is not looked at.
+// One logical line, read as an address list (smtp/address_list.h). Quotes keep white space and commas together ("|command args"). At most `max`
+// destinations; the rest is not looked at.
 std::vector<AliasTarget> parse_destinations(std::string_view line, size_t max = 100000);
 
 // A file of such lines: those that begin with # are comments; each line stands by itself.

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,7 +12,6 @@
 
 #include "libproto/runtime/fd.h"
 #include "libproto/runtime/log.h"
-#include "libproto/smtp/path.h"
 #include "libproto/table/table.h"
 #include "queued/local/macros.h"
 #include "queued/local/results.h"
@@ -96,13 +96,15 @@ std::string from_maps(const config::MainCf& main, const char* parameter, const s
     return found && *found ? **found : std::string();
 }
 
-// aliases(5) and .forward hold addresses as they are written in messages.
-std::string internal_form(const std::string& address) {
-    std::string_view rest;
-    smtp::PathOptions options;
-    options.smtputf8 = true;
-    auto path = smtp::parse_path("<" + address + ">", smtp::PathKind::kForward, options, rest);
-    return path ? path->internal() : address;
+// "~/file" is in the home of whoever is asked for, "~user/file" in that user's. Empty: there is none.
+std::string in_home(const std::string& path, const std::string& home) {
+    const size_t slash = std::min(path.find('/'), path.size());
+    if (slash == 1) return home.empty() ? home : home + path.substr(slash);
+    std::string buffer(16384, '\0');
+    passwd entry{};
+    passwd* found = nullptr;
+    (void)getpwnam_r(path.substr(1, slash - 1).c_str(), &entry, buffer.data(), buffer.size(), &found);
+    return found ? found->pw_dir + path.substr(slash) : std::string();
 }
 
 ipc::RecipientResult to_transport(const ipc::Deliver& deliver, std::string transport) {
@@ -180,7 +182,7 @@ ipc::RecipientResult expand(const std::vector<AliasTarget>& destinations, const 
         expansion.address = recipient;
         switch (destination.kind) {
             case AliasTarget::Kind::kAddress:
-                expansion.address = internal_form(destination.value);
+                expansion.address = destination.value;
                 if (destination.value.find('@') == std::string::npos) expansion.address += "@" + main.str("myorigin");
                 break;
             case AliasTarget::Kind::kExact:
@@ -196,9 +198,15 @@ ipc::RecipientResult expand(const std::vector<AliasTarget>& destinations, const 
                 expansion.context = action.encode();
                 break;
             case AliasTarget::Kind::kFile:
+            case AliasTarget::Kind::kHomeFile:
                 if (!files) return bounced("5.7.1", "mail to file is restricted");
                 action.kind = Action::Kind::kMailbox;
-                action.path = destination.value;
+                action.path = destination.kind == AliasTarget::Kind::kFile ? destination.value
+                                                                           : in_home(destination.value, from.home);
+                if (action.path.empty()) {
+                    log::warning("unknown home directory for: {}", destination.value);
+                    return bounced("5.3.5", "mail system configuration error");
+                }
                 expansion.context = action.encode();
                 break;
             case AliasTarget::Kind::kInclude:

@@ -28,7 +28,8 @@
 
 #include "libproto/ipc/maildrop.h"
 #include "libproto/ipc/postdrop.h"
-#include "libproto/smtp/header_address.h"
+#include "libproto/smtp/address_list.h"
+#include "libproto/smtp/header_cleanup.h"
 #include "libproto/smtp/path.h"
 #include "tools/queue_common/control_client.h"
 #include "tools/queue_common/list_queue.h"
@@ -49,25 +50,29 @@ bool ascii(const std::string& text) {
     return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 128; });
 }
 
-// Standard input as a message with LF line ends: CR before LF goes, a leading mbox "From " line goes, without -i a lone dot ends it.
-void copy_message(ipc::PostdropRun& postdrop, bool dot_ends) {
+// Standard input as a message with LF line ends: CR before LF goes (`fix`: sendmail_fix_line_endings), a leading mbox "From " line goes, without -i a lone dot
+// ends it. `header` sees the first lines.
+void copy_message(ipc::PostdropRun& postdrop, bool dot_ends, const std::string& fix, smtp::HeaderCleanup& header) {
     std::string out;
+    std::string ignored;
     char* line = nullptr;
     size_t room = 0;
     bool first = true;
     bool ok = true;
-    bool strip = false;   // sendmail_fix_line_endings=always: by the first line
+    bool strip = fix == "always";
     for (ssize_t n; ok && (n = ::getline(&line, &room, stdin)) > 0;) {
         std::string_view text(line, static_cast<size_t>(n));
         bool ended = text.back() == '\n';
         if (ended) text.remove_suffix(1);
-        if (first) strip = !text.empty() && text.back() == '\r';
+        if (first && fix == "strict") strip = !text.empty() && text.back() == '\r';
         if (strip && !text.empty() && text.back() == '\r') text.remove_suffix(1);
         if (dot_ends && text == ".") break;
         if (first && (text.substr(0, 5) == "From " || text.substr(0, 6) == ">From ")) continue;
         first = false;
         out += text;
         out += '\n';
+        if (!header.in_body()) header.feed(std::string(text) + '\n', ignored);
+        ignored.clear();
         if (out.size() >= 65536) {
             ok = postdrop.write(out);
             out.clear();
@@ -90,9 +95,11 @@ int submit(const config::MainCf& main_cf, const tools::SendmailOptions& options)
     const passwd* user = ::getpwuid(::getuid());
     std::string login = user ? user->pw_name : "unknown";
     if (options.sender) {
-        head.sender = *options.sender == "<>" ? "" : smtp::to_internal(*options.sender);
-        if (head.sender.size() > 2 && head.sender.front() == '<' && head.sender.back() == '>')
-            head.sender = head.sender.substr(1, head.sender.size() - 2);
+        auto senders = smtp::read_address_list(*options.sender);
+        if (senders.size() > 1)   // Postfix's words, and its choice
+            std::fprintf(stderr, "sendmail: warning: -f option specified malformed sender: %s\n",
+                         options.sender->c_str());
+        if (!senders.empty()) head.sender = std::move(senders.front().address);
     } else {
         head.sender = login;
     }
@@ -122,7 +129,9 @@ int submit(const config::MainCf& main_cf, const tools::SendmailOptions& options)
     head.arrival_microseconds = static_cast<uint32_t>(now.tv_usec);
     head.smtputf8 = !ascii(head.sender);
     for (const auto& word : options.recipients) {
-        for (auto& address : smtp::list_addresses(word)) {
+        auto addresses = smtp::read_address_list(word);
+        if (addresses.empty()) tools::die(kName, 64, "no recipient address in argument: \"" + word + "\"");
+        for (auto& [address, offset, length] : addresses) {
             ipc::Recipient recipient;
             head.smtputf8 = head.smtputf8 || !ascii(address);
             recipient.address = std::move(address);
@@ -146,11 +155,22 @@ int submit(const config::MainCf& main_cf, const tools::SendmailOptions& options)
         if (status == 0) std::printf("Mail Delivery Status Report will be mailed to <%s>.\n", head.sender.c_str());
         return status;
     }
-    copy_message(*postdrop, options.dot_ends);
+    smtp::HeaderOptions look;   // queued reads the header again, and takes the recipients from it
+    look.extract_recipients = options.extract_recipients;
+    smtp::HeaderCleanup header(look);
+    copy_message(*postdrop, options.dot_ends, main_cf.str("sendmail_fix_line_endings"), header);
     if (std::ferror(stdin)) {   // half a message is none
         std::fprintf(stderr, "sendmail: fatal: read standard input: %s\n", strerror(errno));
         (void)postdrop->abandon();
         return 75;
+    }
+    std::string rest;
+    header.finish(rest);
+    if (head.recipients.empty() && header.facts().recipients.empty() && header.facts().resent_recipients.empty()) {
+        (void)postdrop->abandon();
+        std::fprintf(stderr, "sendmail: fatal: %s(%u): No recipient addresses found in message header\n", login.c_str(),
+                     ::getuid());
+        return 75;   // as Postfix's
     }
     return postdrop->finish();
 }
@@ -171,8 +191,8 @@ int flush(const config::MainCf& main_cf, ipc::ControlVerb verb, const std::strin
     // As for the list: postqueue reaches the socket and knows who may.
     const std::string program = sibling(main_cf, "command_directory", "postqueue");
     const char* how = verb == ipc::ControlVerb::kFlush ? "-f" : verb == ipc::ControlVerb::kFlushMessage ? "-i" : "-s";
-    ::execl(program.c_str(), "postqueue", "-c", main_cf.directory().c_str(), how, argument.empty() ? nullptr : argument.c_str(),
-            static_cast<char*>(nullptr));
+    ::execl(program.c_str(), "postqueue", "-c", main_cf.directory().c_str(), how,
+            argument.empty() ? nullptr : argument.c_str(), static_cast<char*>(nullptr));
     ipc::ControlRequest request;
     request.verb = verb;
     if (verb != ipc::ControlVerb::kFlush) request.arguments.push_back(argument);

@@ -15,6 +15,8 @@ TEST_CASE("aliases(5): every form of destination") {
     CHECK(parse_destinations("\\user") == one(Kind::kExact, "user"));
     CHECK(parse_destinations("\"|/usr/bin/vacation -a x, y\"") == one(Kind::kCommand, "/usr/bin/vacation -a x, y"));
     CHECK(parse_destinations("|/bin/true") == one(Kind::kCommand, "/bin/true"));
+    CHECK(parse_destinations("|\"vacation -a x\"") == one(Kind::kCommand, "vacation -a x"));
+    CHECK(parse_destinations("~/Maildir2/") == one(Kind::kHomeFile, "~/Maildir2/"));
     CHECK(parse_destinations("/dev/null") == one(Kind::kFile, "/dev/null"));
     CHECK(parse_destinations("\"/var/mail/a b\"") == one(Kind::kFile, "/var/mail/a b"));
     CHECK(parse_destinations(":include:/etc/mail/list") == one(Kind::kInclude, "/etc/mail/list"));
@@ -29,11 +31,19 @@ TEST_CASE("aliases(5): a list keeps its order; commas in quotes and comments do 
     CHECK(parse_destinations(
               "\\user, \"Kim, A\" <a@b.example>,, \"|vacation \\\"Hong, Gildong\\\"\", c@d.example (x, y)") ==
           expected);
-    CHECK(parse_destinations("\"a b\"@example.com") == one(Kind::kAddress, "\"a b\"@example.com"));
-    CHECK(parse_destinations("\"a b\"") == one(Kind::kAddress, "\"a b\""));
+    CHECK(parse_destinations("\"a b\"@example.com") == one(Kind::kAddress, "a b@example.com"));
+    CHECK(parse_destinations("\"a b\"") == one(Kind::kAddress, "a b"));
     CHECK(parse_destinations("\"user\"") == one(Kind::kAddress, "user"));
     CHECK(parse_destinations(" , ,").empty());
     CHECK(parse_destinations("(only a comment)").empty());
+}
+
+TEST_CASE("aliases(5): white space and semicolons separate, as from Postfix") {
+    std::vector<AliasTarget> expected = {{Kind::kAddress, "a@x.test"}, {Kind::kAddress, "b@x.test"}};
+    CHECK(parse_destinations("a@x.test b@x.test") == expected);
+    CHECK(parse_destinations("a@x.test; b@x.test") == expected);
+    CHECK(parse_destinations("<a@x.test> b@x.test") == expected);
+    CHECK(parse_destination_file("a@x.test\n  b@x.test\n") == expected);
 }
 
 TEST_CASE("forward(5): lines, comments, CRLF") {

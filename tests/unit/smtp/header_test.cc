@@ -76,14 +76,8 @@ TEST_CASE("local_header_rewrite_clients: header addresses are rewritten in place
         "From: root@my.org (Cron)\nTo: \"A, B\" <user@my.org>, x@y,\n  list: a@my.org, b@c;\nX-To: root\n\nTo: root\n");
 }
 
-TEST_CASE("RFC 5322 3.4: addresses of a list, for sendmail -t") {
+TEST_CASE("sendmail -t sends to To, Cc and Bcc of the header") {
     using V = std::vector<std::string>;
-    CHECK(list_addresses("a@b, \"x, y\" <c@d>, (comment, with comma) e@f (g)") == V{"a@b", "c@d", "e@f"});
-    CHECK(list_addresses("undisclosed-recipients:;") == V{});
-    CHECK(list_addresses("friends: a, <b@c>;, d@e") == V{"a", "b@c", "d@e"});
-    CHECK(list_addresses("<@route:x@y>") == V{"x@y"});
-    CHECK(list_addresses("\"a b\"@c") == V{"a b@c"});
-    CHECK(list_addresses("(unclosed") == V{});
     HeaderOptions options;
     options.extract_recipients = true;
     HeaderFacts facts;

@@ -2,6 +2,7 @@
 import os
 import pathlib
 import pwd
+import re
 import shutil
 import subprocess
 import tempfile
@@ -107,6 +108,11 @@ postlog unix-dgram n - n - 1 postlogd
         return self.messages(user)
 
 
+def dovecot_version():
+    """Of the one that is installed: (2, 3, 19), (2, 4, 1) ..."""
+    return tuple(map(int, re.match(rb"\d+(?:\.\d+)+", run("dovecot", "--version").stdout)[0].split(b".")))
+
+
 class DovecotPeer:
     """Debian's Dovecot with IMAP on .imap and POP3 on .pop3; users of a passwd-file: {name: (password, uid, gid, home)}."""
 
@@ -119,24 +125,15 @@ class DovecotPeer:
         self.conf = self.root / "dovecot.conf"
         (self.root / "users").write_text("".join(f"{name}:{{PLAIN}}{password}:{uid}:{gid}::{home}::\n" for name, (password, uid, gid, home) in users.items()))
         self.conf.write_text(
-            f"""base_dir = {self.root}/run
+            f"""{self.dialect()}
+base_dir = {self.root}/run
 state_dir = {self.root}/state
 log_path = {self.root}/dovecot.log
 listen = 127.0.0.1
 protocols = imap pop3
 ssl = no
-disable_plaintext_auth = no
 auth_mechanisms = plain login
 first_valid_uid = 1
-mail_location = maildir:~/Maildir
-passdb {{
-  driver = passwd-file
-  args = {self.root}/users
-}}
-userdb {{
-  driver = passwd-file
-  args = {self.root}/users
-}}
 service imap-login {{
   inet_listener imap {{
     port = {self.imap}
@@ -159,6 +156,33 @@ namespace inbox {{
 {conf}
 """
         )
+
+    def dialect(self):
+        """What 2.3 and 2.4 say in different words."""
+        users = self.root / "users"
+        if dovecot_version() < (2, 4):
+            return f"""disable_plaintext_auth = no
+mail_location = maildir:~/Maildir
+passdb {{
+  driver = passwd-file
+  args = {users}
+}}
+userdb {{
+  driver = passwd-file
+  args = {users}
+}}"""
+        version = ".".join(map(str, dovecot_version()))
+        return f"""dovecot_config_version = {version}
+dovecot_storage_version = {version}
+auth_allow_cleartext = yes
+mail_driver = maildir
+mail_path = ~/Maildir
+passdb passwd-file {{
+  passwd_file_path = {users}
+}}
+userdb passwd-file {{
+  passwd_file_path = {users}
+}}"""
 
     def __enter__(self):
         # It keeps its standard output open for good: no pipe here.

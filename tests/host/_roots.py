@@ -1,22 +1,22 @@
-"""Debian 12 roots for the hosts of tests/host, and the packages that apt finds on them.
+"""Debian roots for the hosts of tests/host, and the packages that apt finds on them.
 
-Everything comes from the archives that this machine's own apt is set up with, through its own Acquire settings. On the hosts there is no such network:
+Everything comes from the archives that this machine's own apt is set up with (_suite.py: of another suite there, if asked for), through its own Acquire settings. On the hosts there is no such network:
 their apt reads a folder with .deb files and an index (`Repository`), so that `apt install apache2` is the real command there.
 
 Roots and packages are kept in build/host-cache (or $POSTCOT_HOST_CACHE), by what went into them. Removing the folder is always right.
 """
 import contextlib
 import fcntl
-import glob
 import hashlib
 import os
 import pathlib
 import shutil
 import subprocess
 
+import _suite
+
 TOP = pathlib.Path(__file__).resolve().parents[2]
 CACHE = pathlib.Path(os.environ.get("POSTCOT_HOST_CACHE", TOP / "build/host-cache")).resolve()
-SUITE = "bookworm"
 REPOSITORY = "/srv/packages"   # where a host sees the folder of packages
 
 # A server as an administrator gets it, less what needs hardware.
@@ -63,20 +63,15 @@ def cache_lock():
         yield
 
 
-def apt_sources():
-    """The files of this machine's apt that name its archives."""
-    files = ["/etc/apt/sources.list", *sorted(glob.glob("/etc/apt/sources.list.d/*.list") + glob.glob("/etc/apt/sources.list.d/*.sources"))]
-    return [file for file in files if os.path.exists(file)]
-
-
 class Preparation:
     """Makes roots and fetches packages; `outside` is a descriptor of the network namespace in which this machine's apt works, `scratch` a folder to make them in."""
 
     def __init__(self, outside=None, scratch=CACHE):
         self.outside, self.scratch = outside, scratch
-        self.base_key = key_of(SUITE, *BASE, *CUSTOM)
+        self.base_key = key_of(_suite.NAME, *BASE, *CUSTOM)
         self.base = CACHE / f"root-{self.base_key}"
         self.pool = CACHE / f"packages-{self.base_key}"
+        self.state = CACHE / ("apt" if _suite.DEFAULT else f"apt-{_suite.NAME}")
 
     def command(self, *words, **more):
         return command(*words, outside=self.outside, **more)
@@ -91,7 +86,7 @@ class Preparation:
         customize = [f"--customize-hook=chroot \"$1\" sh -c {quote(line)}" for line in CUSTOM]
         try:
             self.command("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={','.join(BASE)}", f"--aptopt={settings}", *customize,
-                         SUITE, new, *apt_sources())
+                         _suite.NAME, new, *_suite.apt_sources(CACHE))
         except Failed:
             shutil.rmtree(new, ignore_errors=True)
             raise
@@ -108,12 +103,18 @@ class Preparation:
 
     def apt(self, *words):
         """This machine's apt-get, as if the machine were a host with nothing but the base."""
-        state = CACHE / "apt"
-        for folder in ("lists/partial", "archives/partial"):
-            (state / folder).mkdir(parents=True, exist_ok=True)
-        return self.command("apt-get", "-q", "-o", f"Dir::State={state}", "-o", f"Dir::State::lists={state}/lists", "-o", f"Dir::State::extended_states={state}/extended",
-                            "-o", f"Dir::State::status={self.base}/var/lib/dpkg/status", "-o", f"Dir::Cache={state}", "-o", f"Dir::Cache::archives={state}/archives",
-                            "-o", "APT::Keep-Downloaded-Packages=true", "-o", "DPkg::Post-Invoke::=", "-o", "APT::Update::Post-Invoke-Success::=", *words)
+        for folder in ("lists/partial", "archives/partial", "sources.d"):
+            (self.state / folder).mkdir(parents=True, exist_ok=True)
+        options = {"Dir::State": self.state, "Dir::State::lists": self.state / "lists", "Dir::State::extended_states": self.state / "extended",
+                   "Dir::State::status": self.base / "var/lib/dpkg/status", "Dir::Cache": self.state, "Dir::Cache::archives": self.state / "archives",
+                   "APT::Keep-Downloaded-Packages": "true", "DPkg::Post-Invoke::": "", "APT::Update::Post-Invoke-Success::": ""}
+        if not _suite.OWN:
+            for file in (self.state / "sources.d").iterdir():
+                file.unlink()
+            _suite.apt_sources(self.state / "sources.d")
+            options.update({"Dir::Etc::sourcelist": "/dev/null", "Dir::Etc::sourceparts": self.state / "sources.d", "Dir::Etc::preferences": "/dev/null",
+                            "Dir::Etc::preferencesparts": "/dev/null"})
+        return self.command("apt-get", "-q", *(word for name, value in options.items() for word in ("-o", f"{name}={value}")), *words)
 
     def fetch(self, packages, recommends=True):
         """Puts packages (names, or .deb files whose dependencies are meant) with all that they need into the folder of packages."""
@@ -122,7 +123,7 @@ class Preparation:
         stamp = self.pool / "sets" / key_of(*names, recommends, *(self.command("dpkg-deb", "-f", file, "Package", "Depends", "Recommends") for file in files))
         if stamp.exists():
             return
-        if not (CACHE / "apt/lists").exists():
+        if not (self.state / "lists").exists():
             self.apt("update")
         stamp.parent.mkdir(parents=True, exist_ok=True)
         install = ["install", "-y", "--download-only", "--install-recommends" if recommends else "--no-install-recommends", *packages]
@@ -131,7 +132,7 @@ class Preparation:
         except Failed:
             self.apt("update")   # an archive has moved on
             self.apt(*install)
-        for file in (CACHE / "apt/archives").glob("*.deb"):
+        for file in (self.state / "archives").glob("*.deb"):
             file.rename(self.pool / file.name)
         self.index()
         stamp.touch()
@@ -198,9 +199,14 @@ def quote(text):
     return "'" + text.replace("'", "'\\''") + "'"
 
 
+def packages_folder():
+    """Where tests/host/packages leaves the packages for this suite."""
+    return TOP / "build" / ("packages" if _suite.DEFAULT else f"packages-{_suite.NAME}")
+
+
 def our_packages():
     """The .deb files of this checkout, without debug symbols. tests/host/packages builds what is out of date."""
     script = TOP / "tests/host/packages"
     if os.access(script, os.X_OK):
         subprocess.run([script], check=True)
-    return sorted(file for file in (TOP / "build/packages").glob("postcot*.deb") if "dbgsym" not in file.name)
+    return sorted(file for file in packages_folder().glob("postcot*.deb") if "dbgsym" not in file.name)

@@ -25,6 +25,10 @@ DEFERRED = 300
 MAIN_CF = ["myhostname=mail.example.com", "mydestination=example.com, mail.example.com, localhost", "mynetworks=127.0.0.0/8 192.0.2.0/24", "inet_protocols=ipv4",
            "home_mailbox=Maildir/", "message_size_limit=20480000", "smtpd_banner=$myhostname ESMTP of our own", "virtual_alias_maps=hash:/etc/postfix/virtual",
            "maximal_queue_lifetime=4d", "smtp_tls_security_level=may"]
+# In /etc/dovecot/conf.d, by the dialect of each Dovecot's own files.
+EDITS_2_3 = (("10-mail.conf", r"^mail_location = .*", "mail_location = maildir:~/Maildir"), ("10-auth.conf", r"^#?disable_plaintext_auth = .*", "disable_plaintext_auth = no"))
+EDITS_2_4 = (("10-mail.conf", r"^mail_driver = .*", "mail_driver = maildir"), ("10-mail.conf", r"^mail_path = .*", "mail_path = %{home}/Maildir"),
+             ("10-mail.conf", r"^mail_inbox_path = .*", "mail_inbox_path ="), ("10-auth.conf", r"^#?auth_allow_cleartext = .*", "auth_allow_cleartext = yes"))
 
 
 def say(text):
@@ -46,9 +50,11 @@ def configure(host):
     host.write("/etc/mailname", "example.com\n")
     host.write("/etc/aliases", "postmaster: root\nroot: user01\ninfo: user02\n")
     host.sh("postmap /etc/postfix/virtual && newaliases")
-    for file, old, new in (("10-mail.conf", r"^mail_location = .*", "mail_location = maildir:~/Maildir"), ("10-auth.conf", r"^#?disable_plaintext_auth = .*", "disable_plaintext_auth = no")):
+    for file, old, new in EDITS_2_4 if host.run("dovecot", "--version").stdout.startswith("2.4") else EDITS_2_3:
         path = f"/etc/dovecot/conf.d/{file}"
-        host.write(path, re.sub(old, new, host.read(path), flags=re.M))
+        text, count = re.subn(old, new, host.read(path), flags=re.M)
+        assert count == 1, f"{path} has {count} lines like {old}"
+        host.write(path, text)
     host.write("/etc/dovecot/local.conf", "# ours\nprotocol imap {\n  mail_max_userip_connections = 33\n}\n")
     host.run("systemctl", "restart", "postfix", "dovecot")
     for port in (25, 143, 110):

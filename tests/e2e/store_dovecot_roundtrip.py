@@ -1,8 +1,9 @@
-"""A Maildir made and used by Debian's Dovecot is opened by us, changed, and given back, and the other way round: UIDVALIDITY, UIDs, flags, keywords and subscriptions
-are the same for both, with and without either one's index; and both may work on it at the same time."""
+"""A Maildir made and used by Debian's Dovecot (2.3 or 2.4) is opened by us, changed, and given back, and the other way round: UIDVALIDITY, UIDs, flags, keywords,
+subscriptions and POP3's UIDLs are the same for both, with and without either one's index; and both may work on it at the same time."""
 import glob
 import imaplib
 import os
+import poplib
 import re
 import shutil
 import threading
@@ -41,6 +42,18 @@ class Both:
 
     def postcot(self):
         return self.client(self.ours.imap)
+
+    def uidls(self):
+        """INBOX as POP3 clients know it, by both: they have downloaded what they have seen."""
+        seen = []
+        for port in (self.ours.pop3, self.theirs.pop3):
+            client = poplib.POP3("127.0.0.1", port, timeout=30)
+            client.user(USER)
+            client.pass_(PASSWORD)
+            seen.append(client.uidl()[1])
+            client.quit()
+        assert seen[0] == seen[1], f"UIDLs: {seen[0]}\nare not\n{seen[1]}"
+        return seen[0]
 
     def forget(self, *patterns):
         for pattern in patterns:
@@ -117,6 +130,8 @@ def given_back():
 
         ours = both.postcot()
         same(first, snapshot(ours, folders))
+        uidls = both.uidls()
+        assert len(uidls) == 5
         use(ours, "p", folders)
         ok(ours.rename("Work", OLD))
         ok(ours.create("Made.By.Us"))
@@ -134,6 +149,8 @@ def given_back():
         use(theirs, "e", folders)
         third = snapshot(theirs, folders)
         same(third, snapshot(ours, folders))
+        later = both.uidls()
+        assert later[:5] == uidls and len(later) == len(third["INBOX"]["messages"]), (uidls, later)
         theirs.logout()
         ours.logout()
 
@@ -147,6 +164,7 @@ def given_back():
         both.ours.start()
         ours = both.postcot()
         same(third, snapshot(ours, folders))
+        assert both.uidls() == later
         ours.logout()
 
 

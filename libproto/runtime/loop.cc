@@ -49,6 +49,11 @@ Loop& Loop::current() {
     return *current_loop;
 }
 
+void Loop::renew_kernel_objects() {
+    // Named for what it is mostly used for; to libuv it is the same whether there was a fork.
+    if (current_loop && uv_loop_fork(current_loop->uv_.get()) != 0) std::abort();
+}
+
 void Loop::run() { uv_run(uv_.get(), UV_RUN_DEFAULT); }
 void Loop::stop() { uv_stop(uv_.get()); }
 void Loop::post(std::function<void()> fn) { impl_->reactor.post(std::move(fn)); }

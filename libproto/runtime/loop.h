@@ -25,6 +25,9 @@ class Loop {
 
     // The loop of this thread; a Loop makes itself current on construction. The only global.
     static Loop& current();
+    // Makes the kernel objects of this thread's loop anew, if it has one. For enter_sandbox(): libuv (from 1.45 on) makes an io_uring for a loop
+    // where it may, and would go on using it where the filter refuses that. What waits on the loop goes on waiting.
+    static void renew_kernel_objects();
 
     // Runs until stop() is called or nothing is left to wait for.
     void run();

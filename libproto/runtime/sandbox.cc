@@ -18,6 +18,7 @@
 #include <cstring>
 
 #include "libproto/runtime/fd.h"
+#include "libproto/runtime/loop.h"
 
 namespace postcot {
 
@@ -138,9 +139,6 @@ constexpr const char* kNever[] = {
     "fspick",
     "get_kernel_syms",
     "init_module",
-    "io_uring_enter",
-    "io_uring_register",
-    "io_uring_setup",
     "ioperm",
     "iopl",
     "kcmp",
@@ -207,11 +205,17 @@ class Filter {
     void answer(int number, int errnum) {
         note(::seccomp_rule_add(context_, SCMP_ACT_ERRNO(static_cast<uint16_t>(errnum)), number, 0));
     }
+    void answer(const char* name, int errnum) {
+        int number = ::seccomp_syscall_resolve_name(name);
+        if (number != __NR_SCMP_ERROR && number >= 0) answer(number, errnum);
+    }
     Expected<void> load() {
         if (!context_) return fail(ENOMEM, "seccomp");
         // Threads of the pool, if any runs already, are filtered too.
         note(::seccomp_attr_set(context_, SCMP_FLTATR_CTL_TSYNC, 1));
         note(::seccomp_attr_set(context_, SCMP_FLTATR_CTL_OPTIMIZE, 2));
+        // Where the kernel can (4.14 on), its log says which call was refused ("type=1326 ... syscall=").
+        (void)::seccomp_attr_set(context_, SCMP_FLTATR_CTL_LOG, 1);
         if (failed_ == 0) note(::seccomp_load(context_));
         if (failed_) return fail_errno(failed_, "seccomp");
         return {};
@@ -234,6 +238,8 @@ Expected<void> filter_calls(const Sandbox& sandbox) {
     if (!kSanitized) filter.refuse("ptrace");
     // Its flags are in memory, out of the filter's sight; the C library falls back to clone(2).
     filter.answer(SCMP_SYS(clone3), ENOSYS);
+    // What goes through a ring, no filter sees. Libraries that find no rings do without (libuv, with Loop::renew_kernel_objects()).
+    for (const char* name : {"io_uring_setup", "io_uring_enter", "io_uring_register"}) filter.answer(name, ENOSYS);
     for (uint64_t flag :
          {uint64_t{CLONE_NEWUSER}, uint64_t{CLONE_NEWNS}, uint64_t{CLONE_NEWPID}, uint64_t{CLONE_NEWNET},
           uint64_t{CLONE_NEWIPC}, uint64_t{CLONE_NEWUTS}, uint64_t{CLONE_NEWCGROUP}}) {
@@ -303,7 +309,9 @@ Expected<void> enter_sandbox(const Sandbox& sandbox) {
     if (sandbox.filesystem) {
         if (auto done = restrict_files(sandbox); !done) return done;
     }
-    if (sandbox.seccomp) return filter_calls(sandbox);
+    if (!sandbox.seccomp) return {};
+    if (auto done = filter_calls(sandbox); !done) return done;
+    Loop::renew_kernel_objects();
     return {};
 }
 

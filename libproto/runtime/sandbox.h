@@ -29,7 +29,8 @@ struct Sandbox {
 };
 
 // In order: groups, chroot, gid, uid, no_new_privs, Landlock, seccomp. Without root, account and chroot are skipped silently: everything else applies.
-// A seccomp violation kills the process in tests (POSTCOT_SECCOMP=kill) and returns EPERM otherwise.
+// A seccomp violation kills the process in tests (POSTCOT_SECCOMP=kill) and returns EPERM otherwise; io_uring's calls and clone3(2), which libraries can do
+// without, answer ENOSYS. This thread's Loop goes on without a ring.
 Expected<void> enter_sandbox(const Sandbox& sandbox);
 
 bool running_as_root();

@@ -13,6 +13,7 @@
 
 #include "libproto/runtime/daemon.h"
 #include "libproto/runtime/net.h"
+#include "libproto/runtime/stream.h"
 #include "libproto/runtime/subprocess.h"
 #include "tests/unit/catch.h"
 
@@ -56,6 +57,38 @@ TEST_CASE("a sandboxed process cannot fork, exec or trace, and its threads and s
         return 0;
     });
     CHECK(failed == 0);
+}
+
+TEST_CASE("a loop that was made before the sandbox lives on in it, whatever the filter refuses") {
+    Loop loop;
+    // As in production, and with refused calls deadly: nothing that libuv, threads, timers, sockets and children of a loop need is among them.
+    for (const char* mode : {"", "kill"}) {
+        int failed = in_child(loop, [mode] {
+            ::setenv("POSTCOT_SECCOMP", mode, 1);
+            auto pair = socket_pair();   // watched by the loop from before on
+            if (!pair) return 1;
+            Stream before(std::move(pair->first));
+            Stream peer(std::move(pair->second));
+            Sandbox sandbox;
+            sandbox.may_fork = true;
+            if (!enter_sandbox(sandbox)) return 2;
+            errno = 0;
+            if (::syscall(SYS_io_uring_setup, 1, nullptr) >= 0 || errno != ENOSYS) return 3;
+            auto talk = [&]() -> Task<int> {
+                if (!co_await peer.write("hello\n") || !co_await peer.flush()) co_return 4;
+                auto line = co_await before.read_line(100, 5s);
+                if (!line || line->text != "hello") co_return 5;
+                if (!co_await sleep_for(1ms)) co_return 6;
+                if (co_await blocking([] { return 5; }) != 5) co_return 7;
+                SubprocessOptions options;
+                options.argv = {"/bin/sh", "-c", "exit 7"};
+                auto result = co_await run_subprocess(options, 5s);
+                co_return !result || WEXITSTATUS(result->status) != 7 ? 8 : 0;
+            };
+            return Loop::current().run_until_complete(talk());
+        });
+        CHECK(failed == 0);
+    }
 }
 
 TEST_CASE("a process that may fork may, and one that may not connect may not") {

@@ -142,7 +142,7 @@ TEST_CASE("crash: a UID once told is never another message's, UIDVALIDITY stays,
 }
 
 TEST_CASE("crash: a disk that is full for a while changes nothing of that") {
-    for (uint64_t room : {0, 10, 30, 70}) {   // for dovecot-uidlist: nothing, a piece of a line, a line
+    for (uint64_t room : {0u, 10u, 30u, 70u}) {   // for dovecot-uidlist: nothing, a piece of a line, a line
         Told told;
         bool refused = false;
         auto prepare = [&](SimFiles& files) {

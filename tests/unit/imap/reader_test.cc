@@ -28,7 +28,7 @@ std::vector<Event> feed_all(CommandReader& reader, std::string_view in, size_t s
 }   // namespace
 
 TEST_CASE("RFC 3501 4.3: literals become part of their command, however the octets arrive") {
-    for (size_t step : {1, 2, 3, 7, 1000}) {
+    for (size_t step : {1u, 2u, 3u, 7u, 1000u}) {
         CommandReader reader({});
         std::vector<std::string> texts;
         auto events =
@@ -41,7 +41,7 @@ TEST_CASE("RFC 3501 4.3: literals become part of their command, however the octe
 }
 
 TEST_CASE("RFC 3501 6.3.11: the message literal of APPEND is handed over, its mailbox literal is not") {
-    for (size_t step : {1, 5, 1000}) {
+    for (size_t step : {1u, 5u, 1000u}) {
         CommandReader reader({});
         std::vector<std::string> texts;
         auto events = feed_all(reader, "a APPEND {5+}\r\nINBOX (\\Seen) {310+}\r\n", step, &texts);
@@ -67,7 +67,7 @@ TEST_CASE("RFC 3502: a further message after the first one's literal") {
 }
 
 TEST_CASE("imap_max_line_length: a longer command is refused once, read to its end and forgotten") {
-    for (size_t step : {1, 4, 1000}) {
+    for (size_t step : {1u, 4u, 1000u}) {
         CommandReader reader({16, true});
         std::vector<std::string> texts;
         auto events = feed_all(reader, "a NOOP xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\nb NOOP\r\n", step, &texts);

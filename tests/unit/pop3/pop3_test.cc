@@ -44,7 +44,7 @@ static std::string stuffed(std::string_view text, uint64_t lines = UINT64_MAX, s
 }
 
 TEST_CASE("RFC 1939 3: lines that begin with a dot are stuffed, in whatever pieces they come") {
-    for (size_t piece : {1, 2, 3, 100}) {
+    for (size_t piece : {1u, 2u, 3u, 100u}) {
         CHECK(stuffed("A: b\r\n\r\n.\r\n..x\r\n", UINT64_MAX, piece) == "A: b\r\n\r\n..\r\n...x\r\n.\r\n");
         CHECK(stuffed("A: b\r\n\r\nx", UINT64_MAX, piece) == "A: b\r\n\r\nx\r\n.\r\n");
         CHECK(stuffed("A: b\r\n\r\n1\r\n2\r\n3\r\n", 2, piece) == "A: b\r\n\r\n1\r\n2\r\n.\r\n");

@@ -103,7 +103,7 @@ class FakeDns {
             for (char c : query.substr(at + 1, label)) name += static_cast<char>(tolower(c));
             at += label + 1;
         }
-        unsigned type = static_cast<unsigned char>(query[at + 1]) << 8 | static_cast<unsigned char>(query[at + 2]);
+        unsigned type = static_cast<unsigned char>(query[at + 1]) * 256u + static_cast<unsigned char>(query[at + 2]);
         if (silent_.count(name)) return;
         std::string reply = query.substr(0, at + 5);
         reply[2] = static_cast<char>(0x81);

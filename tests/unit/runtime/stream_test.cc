@@ -76,7 +76,7 @@ TEST_CASE("a line over its bound is EMSGSIZE and can be skipped") {
 
         // An endless line is refused after the bound, not after all of it.
         Scope scope;
-        auto flood = [&]() -> Task<void> {
+        auto flood = [&, &a = a]() -> Task<void> {
             std::string block(65536, 'z');
             while (co_await a.write(block)) continue;
         };
@@ -120,7 +120,7 @@ TEST_CASE("two ends that both write more than the sockets hold do not wait for e
         int lines = 0;
         scope.spawn(echo_lines(b, lines));
         constexpr int kCount = 20000;
-        auto send = [&]() -> Task<void> {
+        auto send = [&, &a = a]() -> Task<void> {
             std::string line(198, 'q');
             line += "\r\n";
             for (int i = 0; i < kCount; ++i) co_await a.write(line);
@@ -345,7 +345,7 @@ TEST_CASE("a slow, a silent and a hostile peer do not hold up another") {
             silent.push_back(std::move(*fd));
         }
         Scope bad;
-        auto flood = [&]() -> Task<void> {   // one endless line, nothing ever read
+        auto flood = [&, &a = a]() -> Task<void> {   // one endless line, nothing ever read
             auto fd = co_await connect_to(server, 1s);
             Stream stream(std::move(*fd));
             std::string block(65536, 'x');

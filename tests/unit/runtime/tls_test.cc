@@ -110,7 +110,7 @@ TEST_CASE("a client and a server agree on TLS 1.3 and carry lines both ways") {
         CHECK(client.tls()->peer_name == "mail.example");
         std::string line(3000, 'x');
         line += "\r\n";
-        auto writer = [&]() -> Task<void> {
+        auto writer = [&, &client = client]() -> Task<void> {
             for (int i = 0; i < 500; ++i) co_await client.write(line);
             co_await client.flush();
         };

@@ -1,6 +1,8 @@
 // RFC 3501 §6.3.11 APPEND, RFC 3502 MULTIAPPEND, APPENDUID (RFC 4315 §3), literals of RFC 3516. The message goes from the connection to the store as it comes.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "imapd/commands/commands.h"
 #include "imapd/flags.h"
 #include "libproto/imap/response.h"

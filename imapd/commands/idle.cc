@@ -1,5 +1,7 @@
 // RFC 2177. Waits for the client's DONE and for news of the mailbox at once: inotify where it can be had, else a look every
 // mailbox_idle_check_interval. imap_idle_notify_interval keeps NATs awake.
+#include <algorithm>
+
 #include "imapd/commands/commands.h"
 #include "libproto/imap/response.h"
 #include "libproto/imap/text.h"

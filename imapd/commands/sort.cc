@@ -1,4 +1,6 @@
 // RFC 5256 SORT.
+#include <algorithm>
+
 #include "imapd/commands/commands.h"
 #include "imapd/commands/search_key.h"
 #include "libproto/imap/response.h"

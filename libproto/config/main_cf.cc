@@ -1,6 +1,7 @@
 // main.cf: logical lines of "name = value" over the parameter table's defaults.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <set>

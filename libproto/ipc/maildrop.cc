@@ -1,5 +1,6 @@
 #include "libproto/ipc/maildrop.h"
 
+#include <algorithm>
 #include <cerrno>
 
 namespace postcot::ipc {

@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include "libproto/ipc/channel.h"
 #include "libproto/login/messages.h"
 #include "libproto/login/process.h"

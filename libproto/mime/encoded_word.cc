@@ -1,5 +1,7 @@
 #include "libproto/mime/encoded_word.h"
 
+#include <algorithm>
+
 #include "libproto/mime/charset.h"
 #include "libproto/mime/header.h"
 #include "libproto/mime/message.h"

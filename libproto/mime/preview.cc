@@ -1,4 +1,6 @@
 // RFC 8970: the first words a reader would see.
+#include <algorithm>
+
 #include "libproto/mime/header.h"
 #include "libproto/mime/message.h"
 

@@ -1,5 +1,6 @@
 #include "libproto/postfix_queue/message.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 

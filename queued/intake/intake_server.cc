@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <map>
 
@@ -103,8 +104,9 @@ void IntakeServer::handle(const std::shared_ptr<Connection>& connection, const i
             if (fd < 0) {
                 log::error("{}: create queue file: {}", message->queue_id, file ? "no descriptor" : file.error().text);
                 bool full = !file && (file.error().code == ENOSPC || file.error().code == EDQUOT);
-                connection->answer(message->token, full ? Expected<std::string>(fail(452, "4.3.1", "Insufficient system storage"))
-                                                        : Expected<std::string>(fail(451, "4.3.0", "Error: queue file write error")));
+                connection->answer(message->token,
+                                   full ? Expected<std::string>(fail(452, "4.3.1", "Insufficient system storage"))
+                                        : Expected<std::string>(fail(451, "4.3.0", "Error: queue file write error")));
                 return;
             }
             connection->opened[message->queue_id] = std::move(*file);
@@ -123,18 +125,19 @@ void IntakeServer::handle(const std::shared_ptr<Connection>& connection, const i
             auto message = ipc::Channel::unpack<ipc::IntakeCheckSpace>(frame);
             if (!message) break;
             auto room = manager_.check_space(message->size);
-            connection->answer(message->token, room ? Expected<std::string>("") : Expected<std::string>(fail(room.error())));
+            connection->answer(message->token,
+                               room ? Expected<std::string>("") : Expected<std::string>(fail(room.error())));
             return;
         }
         case ipc::IntakeFlush::kType: {
             auto message = ipc::Channel::unpack<ipc::IntakeFlush>(frame);
             if (!message) break;
             auto flushed = manager_.flush_site(message->site);
-            connection->answer(message->token, flushed ? Expected<std::string>("") : Expected<std::string>(fail(flushed.error())));
+            connection->answer(message->token,
+                               flushed ? Expected<std::string>("") : Expected<std::string>(fail(flushed.error())));
             return;
         }
-        default:
-            break;
+        default: break;
     }
     log::error("intake: unexpected message {:#x}", frame.type);
     connection->channel.close();

@@ -1,6 +1,7 @@
 #include <sys/statvfs.h>
 #include <sys/time.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "libproto/runtime/log.h"

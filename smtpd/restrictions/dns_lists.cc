@@ -1,4 +1,5 @@
 // reject_rbl_client and its kin (RFC 5782), and check_xxx_{a,mx,ns}_access.
+#include <algorithm>
 #include <cstdlib>
 
 #include "libproto/dns/records.h"

@@ -1,4 +1,5 @@
 // The store's promises over a crash: a UID once told never means another message, UIDVALIDITY stays, what was answered OK is there.
+#include <algorithm>
 #include <map>
 #include <set>
 #include <string>
@@ -177,7 +178,9 @@ TEST_CASE("crash: a disk that is full for a while changes nothing of that") {
             look(**box, told);
             (void)append(*store, "last", told);
         };
-        auto check = [&](SimFiles& survivor, uint64_t operations, Loss loss) { verify(survivor, operations, loss, told); };
+        auto check = [&](SimFiles& survivor, uint64_t operations, Loss loss) {
+            verify(survivor, operations, loss, told);
+        };
         for_each_crash(prepare, work, check);
         CHECK(refused);   // of the last run, which was not stopped
         CHECK(told.kept.count("Subject: 2.b\r\n\r\n"));

@@ -119,7 +119,7 @@ with tempfile.TemporaryDirectory() as root:
         lint = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", *sorted((usr / "share/man").glob("man?/*"))], capture_output=True, text=True)
         wrong += [line.replace(root, "") for line in lint.stdout.splitlines()]
     except FileNotFoundError:
-        wrong.append("mandoc is not installed (etc/apt-packages.test)")
+        wrong.append("mandoc is not installed (etc/apt-packages.unit)")
 
 # The described parameters.
 tables = [("postconf.5.in", "postfix_parameters.cc", r'\{"()([^"]+)", k\w+, "(?:[^"\\]|\\.)*", k(\w+)\}', lambda section, name: name),

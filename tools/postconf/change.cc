@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
+#include <tuple>
 
 #include "libproto/config/logical_lines.h"
 #include "libproto/config/master_fields.h"

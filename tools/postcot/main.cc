@@ -46,6 +46,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -110,7 +111,8 @@ int give_queue(const Voice& voice, const std::string& root, std::vector<std::str
 
 int postcot_command(const std::vector<std::string>& arguments) {
     constexpr const char* kUsage =
-        "postcot [-v] start|stop|reload|status|check|flush|hand-back|export-queue DIR [--keep] [-c ROOT] [--foreground] [--only NAME,NAME]";
+        "postcot [-v] start|stop|reload|status|check|flush|hand-back|export-queue DIR [--keep] [-c ROOT] "
+        "[--foreground] [--only NAME,NAME]";
     Voice voice{"postcot"};
     std::string command, root = "/etc", folder;
     bool keep = false;

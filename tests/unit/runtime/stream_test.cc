@@ -3,6 +3,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "libproto/runtime/net.h"
 #include "tests/unit/catch.h"
 
@@ -345,7 +347,7 @@ TEST_CASE("a slow, a silent and a hostile peer do not hold up another") {
             silent.push_back(std::move(*fd));
         }
         Scope bad;
-        auto flood = [&, &a = a]() -> Task<void> {   // one endless line, nothing ever read
+        auto flood = [&]() -> Task<void> {   // one endless line, nothing ever read
             auto fd = co_await connect_to(server, 1s);
             Stream stream(std::move(*fd));
             std::string block(65536, 'x');

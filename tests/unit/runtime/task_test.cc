@@ -1,6 +1,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "libproto/runtime/loop.h"
 #include "libproto/runtime/net.h"
 #include "tests/unit/catch.h"

@@ -133,7 +133,7 @@ constexpr Parameter kParameters[] = {
     {"detect_8bit_encoding_header", kBoolean, "yes", kUnsupported},
     {"disable_dns_lookups", kBoolean, "no", kUnsupported},
     {"disable_mime_input_processing", kBoolean, "no", kUnsupported},
-    {"disable_mime_output_conversion", kBoolean, "no", kUnsupported},
+    {"disable_mime_output_conversion", kBoolean, "no", kHonoured},
     {"disable_verp_bounces", kBoolean, "no", kUnsupported},
     {"disable_vrfy_command", kBoolean, "no", kHonoured},
     {"dns_ncache_ttl_fix_enable", kBoolean, "no", kHarmless},

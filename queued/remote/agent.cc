@@ -93,7 +93,11 @@ Expected<void> RemoteAgent::prepare() {
         if (service.type != "unix") continue;
         bool lmtp = service.command == "lmtp";
         if (!lmtp && service.command != "smtp" && service.command != "relay") continue;
-        transports_[service.name] = open_transport(configs.of(service.name), lmtp);
+        auto& transport = transports_[service.name] = open_transport(configs.of(service.name), lmtp);
+        transport->settings.read_flags(service.arguments);
+        if (!transport->settings.wrong_flags.empty() && transport->config_error.empty())
+            transport->config_error =
+                "master.cf, service " + service.name + ": unknown flag or argument: " + transport->settings.wrong_flags;
     }
     auto resolver = dns::Resolver::open();
     if (!resolver) return fail(resolver.error());

@@ -6,6 +6,7 @@
 
 #include "libproto/runtime/log.h"
 #include "libproto/smtp/text.h"
+#include "queued/local/headers.h"
 
 namespace postcot::queued {
 
@@ -229,6 +230,17 @@ Task<ipc::Delivered> RemoteDelivery::run(const ipc::Deliver& deliver, const ipc:
         log::warning("{}", transport_.config_error);
         note(make_failure("4.3.5", "mail system configuration error"), true);
         nexthops.clear();
+    }
+    if (transport_.settings.add_delivered_to || transport_.settings.add_original_to) {
+        // One header for one recipient, as pipe(8) has it.
+        const auto& first = deliver.recipients.front().recipient.address;
+        if (deliver.recipients.size() > 1) {
+            log::warning("flags D and O need {}_destination_recipient_limit = 1", deliver.transport);
+            note(make_failure("4.3.5", "mail system configuration error"), true);
+            nexthops.clear();
+        } else if (transport_.settings.add_delivered_to && has_delivered_to(deliver.head, first)) {
+            note(make_failure("5.4.6", "mail forwarding loop for " + first), true);
+        }
     }
     for (size_t i = 0; i < nexthops.size() && !left().empty(); ++i) {
         last_nexthop_ = i + 1 == nexthops.size();

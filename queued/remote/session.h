@@ -62,15 +62,20 @@ class Session {
     Task<Step> authenticate(SaslSecret secret);
     Task<Answer> read_reply(const char* doing, Millis timeout);
     Task<Answer> command(std::string line, const char* doing, Millis timeout);
-    Task<bool> send_content(const ipc::DeliverContent& content, Failure& failure);
+    struct Body;   // of one message: what the server must be told of it, and how it is sent
+    Expected<Body> look_at(const ipc::Deliver& deliver, const ipc::DeliverContent& content) const;
+    std::string added_header(const ipc::Deliver& deliver) const;
+    Task<bool> send_content(const ipc::Deliver& deliver, const ipc::DeliverContent& content, Body& body,
+                            Failure& failure);
     Failure lost(const Error& error, const char* doing);
     Failure refused(const smtp::Reply& reply, const char* command) const;
     ipc::RecipientResult accepted(const smtp::Reply& reply) const;
     void give_up(std::vector<Attempt*>& attempts, const Failure& failure);
     std::optional<Failure> cannot_take(const ipc::Deliver& deliver, const ipc::DeliverContent& content,
                                        const std::vector<Attempt*>& attempts, bool& needs_utf8) const;
-    std::string mail_command(const ipc::Deliver& deliver, const ipc::DeliverContent& content, bool needs_utf8) const;
-    std::string rcpt_command(const ipc::DeliverRecipient& recipient) const;
+    std::string mail_command(const ipc::Deliver& deliver, const ipc::DeliverContent& content, bool needs_utf8,
+                             const Body& body) const;
+    std::string rcpt_command(const ipc::DeliverRecipient& recipient, bool smtputf8) const;
 
     Host host_;
     const ClientSettings& settings_;

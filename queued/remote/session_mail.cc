@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "libproto/mime/seven_bit.h"
 #include "libproto/smtp/data.h"
 #include "libproto/smtp/idna.h"
 #include "libproto/smtp/path.h"
@@ -54,7 +55,62 @@ std::string wire_path(const std::string& address, bool utf8) {
 
 bool local_is_ascii(const std::string& address) { return smtp::is_ascii(smtp::split_internal(address).local); }
 
+// Calls `take` with each piece of the text.
+template <class Take>
+Expected<void> for_each_piece(const ipc::DeliverContent& content, Take take) {
+    std::string raw;
+    for (uint64_t offset = 0;;) {
+        raw.resize(kContentChunk);
+        auto got = content.read_at(raw.data(), raw.size(), offset);
+        if (!got) return fail(std::move(got.error()));
+        if (*got == 0) return {};
+        offset += *got;
+        if (!take(std::string_view(raw).substr(0, *got))) return {};
+    }
+}
+
 }   // namespace
+
+struct Session::Body {
+    bool eight_bit = false;                               // whatever BODY= said when it came
+    std::unique_ptr<mime::SevenBitConverter> converter;   // the server cannot take it as it is
+};
+
+// RFC 6152 §3: what has octets above 127 is 8BITMIME for a server that has the extension, and is converted for one that has not.
+Expected<Session::Body> Session::look_at(const ipc::Deliver& deliver, const ipc::DeliverContent& content) const {
+    Body out;
+    out.eight_bit = ehlo_.eight_bit_mime &&
+                    (deliver.body == ipc::BodyType::k8BitMime || deliver.body == ipc::BodyType::kBinaryMime);
+    if (out.eight_bit || (!ehlo_.eight_bit_mime && !settings_.convert_eight_bit)) return out;
+    auto looked = for_each_piece(content, [&](std::string_view piece) {
+        out.eight_bit = mime::has_eight_bit(piece);
+        return !out.eight_bit;
+    });
+    if (!looked) return fail(std::move(looked.error()));
+    if (!out.eight_bit || ehlo_.eight_bit_mime) return out;
+    mime::EightBitFinder finder;
+    looked = for_each_piece(content, [&](std::string_view piece) {
+        finder.feed(piece);
+        return true;
+    });
+    if (!looked) return fail(std::move(looked.error()));
+    finder.finish();
+    if (finder.any())
+        out.converter = std::make_unique<mime::SevenBitConverter>(
+            finder.leaves());   // else it is the header alone: nothing can be done for it
+    return out;
+}
+
+// smtp(8) flags=DOR.
+std::string Session::added_header(const ipc::Deliver& deliver) const {
+    std::string out;
+    const auto& to = deliver.recipients.front().recipient;
+    if (settings_.add_return_path) out += "Return-Path: <" + smtp::to_external(deliver.sender) + ">\n";
+    if (settings_.add_original_to)
+        out += "X-Original-To: " + smtp::to_external(to.original.empty() ? to.address : to.original) + '\n';
+    if (settings_.add_delivered_to) out += "Delivered-To: " + smtp::to_external(to.address) + '\n';
+    return out;
+}
 
 std::optional<Failure> Session::cannot_take(const ipc::Deliver& deliver, const ipc::DeliverContent& content,
                                             const std::vector<Attempt*>& attempts, bool& needs_utf8) const {
@@ -83,35 +139,41 @@ std::optional<Failure> Session::cannot_take(const ipc::Deliver& deliver, const i
     return std::nullopt;
 }
 
-std::string Session::mail_command(const ipc::Deliver& deliver, const ipc::DeliverContent& content,
-                                  bool needs_utf8) const {
+std::string Session::mail_command(const ipc::Deliver& deliver, const ipc::DeliverContent& content, bool needs_utf8,
+                                  const Body& body) const {
     std::string out = "MAIL FROM:<" + wire_path(deliver.sender, needs_utf8) + ">";
     if (ehlo_.size) out += fmt::format(" SIZE={}", content.size());
     if (ehlo_.eight_bit_mime) {
-        if (deliver.body == ipc::BodyType::k8BitMime || deliver.body == ipc::BodyType::kBinaryMime)
+        if (body.eight_bit)
             out += " BODY=8BITMIME";
         else if (deliver.body == ipc::BodyType::k7Bit)
             out += " BODY=7BIT";
     }
     if (needs_utf8) out += " SMTPUTF8";
     if (ehlo_.dsn) {
+        if (!deliver.envid.empty()) out += " ENVID=" + smtp::encode_xtext(deliver.envid);
         if (deliver.ret == ipc::Ret::kFull)
             out += " RET=FULL";
         else if (deliver.ret == ipc::Ret::kHeaders)
             out += " RET=HDRS";
-        if (!deliver.envid.empty()) out += " ENVID=" + smtp::encode_xtext(deliver.envid);
     }
     if (deliver.requiretls && ehlo_.require_tls && stream_->tls()) out += " REQUIRETLS";
     return out + "\r\n";
 }
 
-std::string Session::rcpt_command(const ipc::DeliverRecipient& entry) const {
+std::string Session::rcpt_command(const ipc::DeliverRecipient& entry, bool smtputf8) const {
     const ipc::Recipient& recipient = entry.recipient;
     std::string out =
         "RCPT TO:<" + wire_path(recipient.address, ehlo_.smtp_utf8 && !local_is_ascii(recipient.address)) + ">";
     if (ehlo_.dsn) {
+        // RFC 3461 §5.2.1: who first sends it with DSN may name the original recipient. UTF-8 travels as it is only where SMTPUTF8 is asked for (RFC 6533 §3).
+        std::string orcpt = recipient.orcpt;
+        if (orcpt.empty() && settings_.send_original_recipient) {
+            const auto given = smtp::to_external(recipient.original.empty() ? recipient.address : recipient.original);
+            orcpt = (smtp::is_ascii(given) ? "rfc822;" : "utf-8;") + given;
+        }
+        if (!orcpt.empty() && (smtputf8 || smtp::is_ascii(orcpt))) out += " ORCPT=" + encode_orcpt(orcpt);
         if (recipient.notify != 0) out += " NOTIFY=" + notify_words(recipient.notify);
-        if (!recipient.orcpt.empty()) out += " ORCPT=" + encode_orcpt(recipient.orcpt);
     }
     return out + "\r\n";
 }
@@ -125,7 +187,7 @@ ipc::RecipientResult Session::accepted(const smtp::Reply& reply) const {
     out.remote_mta = "dns; " + host_.name;
     out.diagnostic = "smtp; " + out.text;
     out.dsn_passed_on = ehlo_.dsn;
-    out.relayed_without_dsn = !ehlo_.dsn;
+    out.relayed_without_dsn = !ehlo_.dsn && !settings_.final_delivery;
     return out;
 }
 
@@ -145,12 +207,15 @@ void Session::give_up(std::vector<Attempt*>& attempts, const Failure& failure) {
     }
 }
 
-Task<bool> Session::send_content(const ipc::DeliverContent& content, Failure& failure) {
+Task<bool> Session::send_content(const ipc::Deliver& deliver, const ipc::DeliverContent& content, Body& body,
+                                 Failure& failure) {
     constexpr const char* kDoing = "sending message body";
     smtp::DataEncoder encoder;
     LineFolder folder(settings_.line_length_limit);
-    std::string raw, folded, wire;
+    std::string raw, converted, folded, wire;
     uint64_t offset = 0;
+    encoder.feed(added_header(deliver), wire);
+    stream_->put(wire);
     for (;;) {
         raw.resize(kContentChunk);
         auto got = content.read_at(raw.data(), raw.size(), offset);
@@ -164,7 +229,13 @@ Task<bool> Session::send_content(const ipc::DeliverContent& content, Failure& fa
         offset += *got;
         folded.clear();
         wire.clear();
-        folder.feed(std::string_view(raw).substr(0, *got), folded);
+        std::string_view text = std::string_view(raw).substr(0, *got);
+        if (body.converter) {
+            converted.clear();
+            body.converter->feed(text, converted);
+            text = converted;
+        }
+        folder.feed(text, folded);
         encoder.feed(folded, wire);
         auto written = co_await stream_->write(wire, settings_.data_xfer_timeout);
         if (!written) {
@@ -173,6 +244,13 @@ Task<bool> Session::send_content(const ipc::DeliverContent& content, Failure& fa
         }
     }
     wire.clear();
+    if (body.converter) {
+        converted.clear();
+        folded.clear();
+        body.converter->finish(converted);
+        folder.feed(converted, folded);
+        encoder.feed(folded, wire);
+    }
     encoder.finish(wire);
     stream_->put(wire);
     auto flushed = co_await stream_->flush(settings_.data_xfer_timeout);
@@ -191,16 +269,22 @@ Task<void> Session::deliver(const ipc::Deliver& deliver, const ipc::DeliverConte
         give_up(attempts, *unfit);
         co_return;
     }
+    auto body = look_at(deliver, content);
+    if (!body) {
+        give_up(attempts, make_failure("4.3.0", "error reading message: " + body.error().text, host_.relay()));
+        co_return;
+    }
     bool pipelining = ehlo_.pipelining;
     ++deliveries_;
 
     // MAIL, and with pipelining the first recipients behind it.
     size_t sent = 0, answered = 0;
     bool data_sent = false;
-    stream_->put(mail_command(deliver, content, needs_utf8));
+    stream_->put(mail_command(deliver, content, needs_utf8, *body));
     auto put_recipients = [&] {
         size_t count = pipelining ? kPipelined : 1;
-        for (; sent < attempts.size() && count > 0; --count) stream_->put(rcpt_command(*attempts[sent++]->recipient));
+        for (; sent < attempts.size() && count > 0; --count)
+            stream_->put(rcpt_command(*attempts[sent++]->recipient, needs_utf8));
         if (pipelining && sent == attempts.size() && !deliver.verify) {
             stream_->put("DATA\r\n");
             data_sent = true;
@@ -298,7 +382,7 @@ Task<void> Session::deliver(const ipc::Deliver& deliver, const ipc::DeliverConte
     }
 
     Failure failure;
-    bool complete = co_await send_content(content, failure);
+    bool complete = co_await send_content(deliver, content, *body, failure);
     if (!complete) {
         give_up(taken, failure);
         co_return;

@@ -46,6 +46,9 @@ ClientSettings::ClientSettings(const config::MainCf& main, bool is_lmtp) : lmtp(
     mx_address_limit = integer("mx_address_limit");
     fallback_relay = list("fallback_relay");
     line_length_limit = static_cast<size_t>(std::max<int64_t>(0, integer("line_length_limit")));
+    convert_eight_bit = !main.boolean("disable_mime_output_conversion");
+    send_original_recipient = main.boolean("enable_original_recipient");
+    final_delivery = lmtp;
     for (const auto& keyword : list(lmtp ? "discard_lhlo_keywords" : "discard_ehlo_keywords"))
         discard_ehlo_keywords.push_back(keyword);
 
@@ -84,6 +87,24 @@ ClientSettings::ClientSettings(const config::MainCf& main, bool is_lmtp) : lmtp(
     sasl_options = list("sasl_security_options");
     sasl_tls_options = list("sasl_tls_security_options");
     sasl_mechanism_filter = list("sasl_mechanism_filter");
+}
+
+void ClientSettings::read_flags(const std::vector<std::string>& arguments) {
+    for (const auto& word : arguments) {
+        if (word.rfind("flags=", 0) != 0) {
+            wrong_flags = word;
+            continue;
+        }
+        for (const char flag : std::string_view(word).substr(6)) {
+            switch (flag) {
+                case 'D': add_delivered_to = true; break;
+                case 'O': add_original_to = true; break;
+                case 'R': add_return_path = true; break;
+                case 'X': final_delivery = true; break;
+                default: wrong_flags = flag;
+            }
+        }
+    }
 }
 
 }   // namespace postcot::queued

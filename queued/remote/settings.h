@@ -36,6 +36,13 @@ struct ClientSettings {
     int64_t mx_address_limit;
     std::vector<std::string> fallback_relay;
     size_t line_length_limit;
+    bool convert_eight_bit;         // not disable_mime_output_conversion
+    bool send_original_recipient;   // enable_original_recipient: ORCPT= where the sender gave none
+    // smtp(8) and lmtp(8) flags= of the master.cf line.
+    bool add_delivered_to = false, add_original_to = false, add_return_path = false;
+    bool final_delivery;       // X; always for LMTP
+    std::string wrong_flags;   // what of them does not exist
+    void read_flags(const std::vector<std::string>& arguments);
     std::vector<std::string> discard_ehlo_keywords;
     Millis connect_timeout, helo_timeout, starttls_timeout, mail_timeout, rcpt_timeout, data_init_timeout,
         data_xfer_timeout, data_done_timeout, rset_timeout, quit_timeout;

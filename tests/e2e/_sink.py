@@ -19,8 +19,8 @@ class Sink(socketserver.ThreadingTCPServer):
             for line in self.rfile:
                 command = line.strip().decode()
                 verb = command[:4].upper()
-                if verb == "EHLO":
-                    say("250-sink.test\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n250 PIPELINING")
+                if verb in ("EHLO", "LHLO"):
+                    say("\r\n".join(["250-sink.test", *("250-" + word for word in self.server.keywords), "250 HELP"]))
                 elif verb == "MAIL":
                     sender, recipients = command[10:], []
                     say("250 2.1.0 ok")
@@ -43,8 +43,9 @@ class Sink(socketserver.ThreadingTCPServer):
                 else:
                     say("250 ok")
 
-    def __init__(self, host="127.0.0.1"):
+    def __init__(self, host="127.0.0.1", keywords=("8BITMIME", "SMTPUTF8", "DSN", "PIPELINING")):
         super().__init__((host, 0), self.Handler)
+        self.keywords = keywords
         self.lock = threading.Lock()
         self.taken = []
         threading.Thread(target=self.serve_forever, daemon=True).start()

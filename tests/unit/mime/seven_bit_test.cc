@@ -1,5 +1,6 @@
 #include "libproto/mime/seven_bit.h"
 
+#include <algorithm>
 #include <functional>
 #include <random>
 

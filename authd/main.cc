@@ -30,6 +30,7 @@
 //         dovecot: auth: passwd-file(user@example.com,192.0.2.1,<session>): Password mismatch
 //     Exit status: 0 after TERM; 64 wrong arguments; 1 when the configuration cannot be used.
 #include "authd/drivers/database.h"
+#include "authd/mechanism.h"
 #include "authd/parent.h"
 #include "authd/settings.h"
 #include "libproto/config/dovecot.h"
@@ -74,6 +75,7 @@ int main(int argc, char** argv) {
     if (!settings) die_of_configuration(settings.error().text);
     if (args.check_only) {
         Loop loop;
+        if (auto started = authd::start_sasl(settings->mechanisms); !started) log::fatal("{}", started.error().text);
         for (const auto& database : settings->passdbs) {
             if (database.driver == "pam" || database.driver == "shadow") continue;   // workers' own
             if (auto db = authd::open_passdb(database, nullptr); !db) log::fatal("{}", db.error().text);

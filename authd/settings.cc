@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "libproto/config/dovecot.h"
+#include "libproto/config/parameter.h"
 
 namespace postcot::authd {
 
@@ -68,7 +69,6 @@ Expected<Database> database(const config::DovecotSection& section, bool passdb) 
             db.skip = Database::Skip::kUnauthenticated;
         else if (skip != "never")
             return fail(0, db.where + ": skip: expected never, authenticated or unauthenticated, not '" + skip + "'");
-        if (section.boolean("master")) return fail(0, db.where + ": passdb { master = yes } is not supported");
         if (section.boolean("pass")) return fail(0, db.where + ": passdb { pass = yes } is not supported");
         db.deny = section.boolean("deny");
         db.mechanisms = upper_words(section.str("mechanisms"));
@@ -142,6 +142,24 @@ Expected<void> verbose_passwords(const std::string& text, Settings& settings) {
     return {};
 }
 
+// Those that Dovecot has and that are not here were warned of (DovecotConf::warnings); a word that nobody has is an error, and so is nothing to log in with.
+Expected<void> mechanisms(const config::DovecotConf& conf, Settings& settings) {
+    std::string where = conf.where("auth_mechanisms") + ": auth_mechanisms: ";
+    auto listed = words(conf.str("auth_mechanisms"));
+    if (listed.empty()) return fail(0, where + "no mechanism is listed");
+    std::string kept;
+    for (const auto& word : listed) {
+        if (config::is_one_of(word, config::kServedMechanisms)) {
+            kept += word + ' ';
+        } else if (!config::is_one_of(word, config::kDovecotMechanisms)) {
+            return fail(0, where + "Unknown authentication mechanism '" + upper_words(word).at(0) + "'");
+        }
+    }
+    if (kept.empty()) return fail(0, where + "none of them is supported: nobody could log in");
+    settings.mechanisms = upper_words(kept);
+    return {};
+}
+
 Expected<void> sockets(const config::DovecotConf& conf, Settings& settings) {
     for (const auto* listener : conf.listeners("auth", "unix_listener")) {
         SocketSettings socket;
@@ -168,9 +186,6 @@ Expected<void> sockets(const config::DovecotConf& conf, Settings& settings) {
         socket.user = account(listener->str("user"));
         socket.group = account(listener->str("group"));
         settings.sockets.push_back(std::move(socket));
-    }
-    for (const auto* listener : conf.listeners("auth", "inet_listener")) {
-        settings.warnings.push_back("service auth: inet_listener " + listener->name + " is not supported");
     }
     return {};
 }
@@ -219,7 +234,6 @@ Expected<Settings> load_settings(const config::DovecotConf& conf) {
     }
     if (settings.service_user.empty() || settings.service_user == "$default_internal_user")
         settings.service_user = settings.internal_user;
-    settings.mechanisms = upper_words(conf.str("auth_mechanisms"));
     settings.failure_delay = conf.time("auth_failure_delay");
     settings.verbose = conf.boolean("auth_verbose");
     settings.debug = conf.boolean("auth_debug");
@@ -230,12 +244,13 @@ Expected<Settings> load_settings(const config::DovecotConf& conf) {
     settings.first_valid_uid =
         static_cast<uint32_t>(std::clamp<int64_t>(conf.integer("first_valid_uid"), 0, UINT32_MAX));
     settings.last_valid_uid = static_cast<uint32_t>(std::clamp<int64_t>(conf.integer("last_valid_uid"), 0, UINT32_MAX));
-    if (settings.mechanisms.empty()) return fail(0, "auth_mechanisms: no mechanism is listed");
+    if (auto known = mechanisms(conf, settings); !known) return fail(known.error());
     for (auto checked :
          {username_rules(conf, settings), verbose_passwords(conf.str("auth_verbose_passwords"), settings)}) {
         if (!checked) return fail(checked.error());
     }
     for (const auto* section : conf.sections("passdb")) {
+        if (section->boolean("master")) continue;   // whom it would let in as somebody else is not let in
         auto db = database(*section, true);
         if (!db) return fail(db.error());
         settings.passdbs.push_back(std::move(*db));

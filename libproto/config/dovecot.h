@@ -22,6 +22,8 @@ class DovecotSection {
     std::string file;
     int line = 0;   // 0: built in and not mentioned in the file
     bool built_in = false;
+    bool served = true;   // false: a kind of section that some Dovecot has and nothing here looks into
+    bool list = false;    // 2.4's list, protocols { imap = yes }: a setting, put together when everything is read
 
     // Value set in this section, or the type's default from the setting table.
     std::string str(std::string_view key) const;
@@ -45,6 +47,12 @@ class DovecotSection {
     std::vector<std::unique_ptr<DovecotSection>> children;
     const DovecotSection* root = nullptr;
 };
+
+// Words of auth_mechanisms: those that some Dovecot has, and those that are here.
+inline constexpr std::string_view kDovecotMechanisms =
+    "anonymous apop cram-md5 digest-md5 external gss-spnego gssapi login ntlm oauthbearer otp plain rpa scram-sha-1 scram-sha-256 skey winbind "
+    "xoauth2 dovecot-token lua";
+inline constexpr std::string_view kServedMechanisms = "plain login";
 
 class DovecotConf {
   public:
@@ -84,7 +92,9 @@ class DovecotConf {
 
     const DovecotSection& root() const;   // the whole tree, for doveconf
     const std::string& directory() const;
-    // One line per set setting that is not supported, naming file and line.
+    // "file:line" of a global setting; the file alone when it is not set.
+    std::string where(std::string_view key) const;
+    // One line for each thing that is set and not served, naming file and line.
     std::vector<std::string> warnings() const;
 
   private:

@@ -1,11 +1,12 @@
 // The typed view of a parsed dovecot.conf.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <cerrno>
 
 #include "libproto/config/dovecot.h"
+#include "libproto/config/dovecot_not_served.h"
 #include "libproto/config/dovecot_parser.h"
 #include "libproto/config/dovecot_settings.h"
 #include "libproto/config/logical_lines.h"
@@ -146,6 +147,7 @@ Expected<DovecotConf> DovecotConf::parse_in(std::string_view text, const std::st
     if (auto done = parser.parse(text, file_name); !done) return fail(done.error());
     auto root = parser.finish();
     if (!root) return fail(root.error());
+    if (auto known = check_dovecot_protocols(**root); !known) return fail(known.error());
     auto state = std::make_shared<State>();
     state->root = std::move(*root);
     state->directory = directory;
@@ -170,12 +172,14 @@ Expected<void> DovecotConf::check_files(std::initializer_list<std::string_view> 
     Expected<void> out;
     visit(root(), [&](const DovecotSection& section) {
         for (const auto& setting : section.settings) {
-            if (!out || !setting.from_file || setting.line == 0 || std::find(keys.begin(), keys.end(), setting.key) == keys.end()) continue;
+            if (!out || !setting.from_file || setting.line == 0 ||
+                std::find(keys.begin(), keys.end(), setting.key) == keys.end())
+                continue;
             const std::string path = path_of(setting);
             if (::access(path.c_str(), R_OK) == 0) continue;
             const int why = errno;
-            out = fail(why, "Error in configuration file " + setting.file + " line " + std::to_string(setting.line) + ": " + setting.key +
-                                ": Can't open file " + path + ": " + std::strerror(why));
+            out = fail(why, "Error in configuration file " + setting.file + " line " + std::to_string(setting.line) +
+                                ": " + setting.key + ": Can't open file " + path + ": " + std::strerror(why));
         }
     });
     return out;
@@ -223,34 +227,17 @@ std::vector<const DovecotSection*> DovecotConf::listeners(std::string_view servi
     return section ? section->sections(kind) : std::vector<const DovecotSection*>{};
 }
 
+std::string DovecotConf::where(std::string_view key) const {
+    const auto* setting = state_->find_setting(key, {});
+    return setting ? setting->file + ':' + std::to_string(setting->line) : state_->directory + "/dovecot.conf";
+}
+
 const std::string& DovecotConf::directory() const { return state_->directory; }
 
 std::vector<std::string> DovecotConf::warnings() const {
     std::vector<std::string> out = state_->remarks;
-    visit(*state_->root, [&out](const DovecotSection& section) {
-        auto where = [](const std::string& file, int line) { return file + ':' + std::to_string(line) + ": "; };
-        bool empty = section.settings.empty() && section.children.empty();
-        if (!empty && (section.type == "local" || section.type == "remote" || section.type == "local_name" ||
-                       section.type == "dict")) {
-            out.push_back(where(section.file, section.line) + "section " + section.type +
-                          " is not supported: it has no effect");
-        }
-        for (const auto& setting : section.settings) {
-            if (setting.line == 0) continue;
-            if (section.type == "plugin") {
-                out.push_back(where(setting.file, setting.line) + "plugin setting " + setting.key +
-                              " is not supported: it has no effect");
-                continue;
-            }
-            const auto* parameter = find_dovecot_setting(
-                is_filter(section) ? std::string_view{} : std::string_view(section.type), setting.key);
-            if (parameter && parameter->status == Status::kUnsupported && setting.value != parameter->default_value) {
-                out.push_back(where(setting.file, setting.line) + "setting " +
-                              (section.type.empty() ? std::string() : section.type + " { ") + setting.key +
-                              (section.type.empty() ? "" : " }") + " is not supported: it has no effect");
-            }
-        }
-    });
+    auto more = dovecot_not_served(*state_->root);
+    out.insert(out.end(), more.begin(), more.end());
     return out;
 }
 

@@ -109,10 +109,14 @@ Expected<DovecotLine> read_dovecot_line(std::string_view raw) {
     }
     std::string_view name;
     if (!rest.empty() && rest.front() != '{') name = take_word(rest, "{");
+    if (out.key == "group" && name.starts_with('@') && !rest.empty() && rest.front() != '{') {   // 2.4: group @label name {
+        out.value = std::string(name) + ' ' + unquote_dovecot(take_word(rest, "{"));
+        name = {};
+    }
     if (rest.empty() || rest.front() != '{') return fail(EINVAL, "Expecting '=' or '{' after \"" + out.key + '"');
     if (rest.size() > 1) return fail(EINVAL, "Garbage after '{'");
     out.what = DovecotLine::What::kOpen;
-    out.value = unquote_dovecot(name);
+    if (!name.empty()) out.value = unquote_dovecot(name);
     return out;
 }
 

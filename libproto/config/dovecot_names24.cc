@@ -1,6 +1,7 @@
 // Dovecot 2.4 renamed many settings of 2.3. Those in common use are understood and brought to their 2.3 names here.
 #include <algorithm>
 
+#include "libproto/config/dovecot_names.h"
 #include "libproto/config/dovecot_parser.h"
 #include "libproto/config/logical_lines.h"
 #include "libproto/config/values.h"
@@ -17,6 +18,16 @@ struct Renamed {
 
 constexpr Renamed kRenamed[] = {
     {"", "auth_allow_cleartext", "disable_plaintext_auth", '!'},
+    {"", "auth_default_domain", "auth_default_realm", '='},
+    {"", "default_idle_kill_interval", "default_idle_kill", '='},
+    {"", "dbox_rotate_size", "mdbox_rotate_size", '='},   // these five are 1.x's; 2.3 still reads them so
+    {"", "ssl_disable", "ssl", '!'},
+    {"", "ssl_cert_file", "ssl_cert", '<'},
+    {"", "ssl_key_file", "ssl_key", '<'},
+    {"", "ssl_ca_file", "ssl_ca", '<'},
+    {"", "ssl_client_cert_file", "ssl_client_cert", '<'},
+    {"", "ssl_client_key_file", "ssl_client_key", '<'},
+    {"", "ssl_server_require_crl", "ssl_require_crl", '='},
     {"", "ssl_server_cert_file", "ssl_cert", '<'},
     {"", "ssl_server_key_file", "ssl_key", '<'},
     {"", "ssl_server_key_password", "ssl_key_password", '='},
@@ -59,6 +70,28 @@ constexpr Renamed kGathered[] = {
     {"", "mail_index_path", "", 0},
     {"", "mail_control_path", "", 0},
     {"", "mailbox_list_layout", "", 0},
+    {"", "mail_alt_path", "", 0},
+    {"", "mail_index_private_path", "", 0},
+    {"", "mail_cache_path", "", 0},
+    {"", "mail_volatile_path", "", 0},
+    {"", "mailbox_subscriptions_filename", "", 0},
+    {"", "mailbox_directory_name", "", 0},
+    {"", "mailbox_root_directory_name", "", 0},
+    {"", "mailbox_list_utf8", "", 0},
+    {"namespace", "mail_driver", "", 0},
+    {"namespace", "mail_path", "", 0},
+    {"namespace", "mail_inbox_path", "", 0},
+    {"namespace", "mail_index_path", "", 0},
+    {"namespace", "mail_control_path", "", 0},
+    {"namespace", "mailbox_list_layout", "", 0},
+    {"namespace", "mail_alt_path", "", 0},
+    {"namespace", "mail_index_private_path", "", 0},
+    {"namespace", "mail_cache_path", "", 0},
+    {"namespace", "mail_volatile_path", "", 0},
+    {"namespace", "mailbox_subscriptions_filename", "", 0},
+    {"namespace", "mailbox_directory_name", "", 0},
+    {"namespace", "mailbox_root_directory_name", "", 0},
+    {"namespace", "mailbox_list_utf8", "", 0},
     {"passdb", "passwd_file_path", "", 0},
     {"passdb", "default_password_scheme", "", 0},
     {"passdb", "passdb_default_password_scheme", "", 0},
@@ -67,6 +100,10 @@ constexpr Renamed kGathered[] = {
     {"passdb", "pam_service_name", "", 0},
     {"userdb", "passwd_file_path", "", 0},
     {"passdb", "passdb_pam_service_name", "", 0},
+    {"passdb", "passdb_pam_session", "", 0},
+    {"passdb", "passdb_pam_setcred", "", 0},
+    {"passdb", "passdb_pam_failure_show_msg", "", 0},
+    {"passdb", "passdb_pam_max_requests", "", 0},
     {"passdb", "static_password", "", 0},
     {"passdb", "passdb_static_password", "", 0},
 };
@@ -100,28 +137,58 @@ void put(DovecotSection& section, std::string key, std::string value, const std:
     section.settings.push_back(std::move(setting));
 }
 
-// mail_driver = maildir, mail_path = ~/Maildir -> mail_location = maildir:~/Maildir
-void fold_mail_location(DovecotSection& section) {
-    const auto* first = find(section, "mail_driver");
-    if (!first) first = find(section, "mail_path");
+// What 2.4 says in settings of its own and 2.3 in one, mail_location or a namespace's location.
+constexpr struct {
+    std::string_view name;
+    std::string_view key;
+    std::string_view default_value;   // not worth a word
+} kLocationParts[] = {{"mail_driver", "", ""},
+                      {"mail_path", "", ""},
+                      {"mail_inbox_path", "INBOX", ""},
+                      {"mail_index_path", "INDEX", ""},
+                      {"mail_index_private_path", "INDEXPVT", ""},
+                      {"mail_cache_path", "INDEXCACHE", ""},
+                      {"mail_control_path", "CONTROL", ""},
+                      {"mail_volatile_path", "VOLATILEDIR", ""},
+                      {"mail_alt_path", "ALT", ""},
+                      {"mailbox_list_layout", "LAYOUT", ""},
+                      {"mailbox_subscriptions_filename", "SUBSCRIPTIONS", "subscriptions"},
+                      {"mailbox_directory_name", "DIRNAME", ""},
+                      {"mailbox_root_directory_name", "MAILBOXDIR", ""},
+                      {"mailbox_list_utf8", "UTF-8", "no"}};
+
+// mail_driver = maildir, mail_path = ~/Maildir -> mail_location = maildir:~/Maildir. What `section` does not say it has from `root`.
+void fold_mail_location(DovecotSection& section, const DovecotSection& root) {
+    const DovecotSection::Setting* first = nullptr;
+    for (const auto& part : kLocationParts) {
+        if (!first) first = find(section, part.name);
+    }
     if (!first) return;
     std::string file = first->file;
     int line = first->line;
-    std::string driver = take(section, "mail_driver");
-    std::string location =
-        (driver.empty() ? "auto" : driver) + ':' + translate_2_4_variables(take(section, "mail_path"));
-    static constexpr struct {
-        std::string_view name;
-        std::string_view key;
-    } kParts[] = {{"mail_inbox_path", "INBOX"},
-                  {"mail_index_path", "INDEX"},
-                  {"mail_control_path", "CONTROL"},
-                  {"mailbox_list_layout", "LAYOUT"}};
-    for (const auto& part : kParts) {
-        std::string value = take(section, part.name);
-        if (!value.empty()) location += ':' + std::string(part.key) + '=' + translate_2_4_variables(value);
+    std::string driver, path, rest;
+    for (const auto& part : kLocationParts) {
+        const auto* setting = find(section, part.name);
+        if (!setting) setting = find(root, part.name);
+        if (!setting) continue;
+        std::string value = translate_2_4_variables(setting->value);
+        take(section, part.name);
+        if (value.empty() || value == part.default_value) continue;
+        if (part.name == "mail_driver") {
+            driver = value;
+        } else if (part.name == "mail_path") {
+            path = value;
+        } else if (part.key == "UTF-8") {
+            bool on = false;
+            if (parse_dovecot_boolean(value, on) && on) rest += ":UTF-8";
+        } else {
+            rest += ':' + std::string(part.key) + '=' + value;
+        }
     }
-    put(section, "mail_location", std::move(location), file, line);
+    // Nothing but defaults, as doveconf -a shows them: mail_location is at its default, too.
+    if (driver.empty() && path.empty() && rest.empty()) return;
+    put(section, section.type == "namespace" ? "location" : "mail_location",
+        (driver.empty() ? "auto" : driver) + ':' + path + rest, file, line);
 }
 
 // passdb passwd-file { passwd_file_path = F } -> driver = passwd-file, args = F
@@ -161,6 +228,10 @@ void fold_database(DovecotSection& section) {
             put(section, "override_fields", fields, section.file, section.line);
         }
     }
+    for (std::string_view name : {"session", "setcred", "failure_show_msg", "max_requests"}) {
+        std::string value = take(section, "passdb_pam_" + std::string(name));
+        if (!value.empty() && value != "no" && value != "0") add(std::string(name) + '=' + value);
+    }
     std::string service = take(section, "pam_service_name");
     if (service.empty()) service = take(section, "passdb_pam_service_name");
     if (!service.empty()) add(translate_2_4_variables(service));
@@ -169,19 +240,23 @@ void fold_database(DovecotSection& section) {
     if (!args.empty()) put(section, "args", args, section.file, section.line);
 }
 
-// protocols { imap = yes  pop3 = yes } -> protocols = imap pop3
-void fold_list(DovecotSection& section) {
+// protocols { imap = yes  pop3 = yes } -> protocols = imap pop3; imap_id_send { name = x } -> imap_id_send = name x
+void fold_lists(DovecotSection& section) {
     for (auto i = section.children.begin(); i != section.children.end();) {
         auto& child = **i;
-        if (child.type != "protocols" && child.type != "mail_plugins" && child.type != "auth_mechanisms" &&
-            child.type != "import_environment") {
-            ++i;
+        if (!child.list) {
+            fold_lists(child);
+            // What it held went to where it stands.
+            bool emptied = is_dovecot_2_4_prefix(child.type) && child.children.empty() && child.settings.empty();
+            i = emptied ? section.children.erase(i) : i + 1;
             continue;
         }
         std::string words;
         for (const auto& setting : child.settings) {
             bool on = false;
-            if (parse_dovecot_boolean(setting.value, on) && on) words += (words.empty() ? "" : " ") + setting.key;
+            bool boolean = parse_dovecot_boolean(setting.value, on);
+            if (boolean && !on) continue;
+            words += (words.empty() ? "" : " ") + setting.key + (boolean ? "" : ' ' + setting.value);
         }
         std::string key = child.type;
         std::string file = child.file;
@@ -189,6 +264,36 @@ void fold_list(DovecotSection& section) {
         i = section.children.erase(i);
         put(section, std::move(key), std::move(words), file, line);
     }
+}
+
+// protocols = imaps pop3s, as 1.x had it: pop3s alone means that the other port is shut. imaps alone is imap, in Dovecot 2 too.
+void fold_old_protocols(DovecotSection& root) {
+    const auto* set = find(root, "protocols");
+    if (!set) return;
+    std::vector<std::string> words = split_list(set->value);
+    auto has = [&words](std::string_view word) { return std::find(words.begin(), words.end(), word) != words.end(); };
+    if (!has("imaps") && !has("pop3s") && !has("managesieve")) return;
+    std::string file = set->file;
+    int line = set->line;
+    if (has("pop3s") && !has("pop3")) {
+        for (auto& service : root.children) {
+            if (service->type != "service" || service->name != "pop3-login") continue;
+            for (auto& listener : service->children) {
+                const auto* port = find(*listener, "port");
+                if (listener->name == "pop3" && (!port || port->line == 0)) put(*listener, "port", "0", file, line);
+            }
+        }
+    }
+    std::string kept;
+    std::vector<std::string> seen;
+    for (std::string word : words) {
+        if (word == "imaps" || word == "pop3s") word.pop_back();
+        if (word == "managesieve") word = "sieve";
+        if (std::find(seen.begin(), seen.end(), word) != seen.end()) continue;
+        kept += (kept.empty() ? "" : " ") + word;
+        seen.push_back(std::move(word));
+    }
+    put(root, "protocols", kept, file, line);
 }
 
 }   // namespace
@@ -215,17 +320,27 @@ bool known_2_4_setting(std::string_view section, std::string_view key) {
                        [&](const Renamed& known) { return known.section == section && known.name == key; });
 }
 
+std::string_view dovecot_2_4_spelling(std::string_view section, std::string_view old_name) {
+    if ((section.empty() && old_name == "mail_location") || (section == "namespace" && old_name == "location"))
+        return "mail_driver and mail_path";
+    if (section == "passdb" || section == "userdb") return {};   // args: by the driver
+    auto names = dovecot_2_4_names();
+    for (const auto& renamed : kRenamed) {
+        if (renamed.section != section || renamed.old_name != old_name) continue;
+        if (!section.empty() || std::binary_search(names.begin(), names.end(), renamed.name)) return renamed.name;
+    }
+    return {};
+}
+
 void fold_2_4_names(DovecotSection& root) {
     bool versioned = find(root, "dovecot_config_version");
-    fold_mail_location(root);
-    fold_list(root);
+    fold_lists(root);
+    fold_old_protocols(root);
     for (auto& child : root.children) {
         if (child->type == "passdb" || child->type == "userdb") fold_database(*child);
-        if (child->type == "protocol") {
-            fold_mail_location(*child);
-            fold_list(*child);
-        }
+        if (child->type == "protocol" || child->type == "namespace") fold_mail_location(*child, root);
     }
+    fold_mail_location(root, root);
     if (versioned) {
         for (auto& setting : root.settings) setting.value = translate_2_4_variables(setting.value);
     }

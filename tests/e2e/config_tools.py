@@ -198,6 +198,59 @@ def test_tables_of_either_side_are_read_by_the_other():
         assert output(BIN / "postalias", "-q", "post master", f"hash:{where}/aliases") == ("root\n", 0)
 
 
+SECRETS_CONF = """ssl = no
+doveadm_password = a
+doveadm_api_key = b
+auth_policy_hash_nonce = n
+auth_policy_server_url = https://user:secret@host/x
+auth_policy_server_api_header = Authorization: Basic x
+imapc_master_user = me
+imapc_password = c
+ssl_key = </etc/hostname
+ssl_dh = </etc/hostname
+ssl_key_password = d
+mail_attribute_dict = redis:host=1:password=abc:x=y
+login_greeting = a password=foo # bar
+rejection_subject = "a # password=foo"
+dict {
+  x = mysql:/x password=3
+  my_key = 1
+}
+passdb {
+  driver = static
+  args = nopassword=y password=foo allow=x
+}
+passdb {
+  driver = sql
+  args = /x host=a password=b user=pass=foo pass=x
+  default_fields = userdb_home=/x password=bar secret=3 api_key=4 nonce=4
+}
+plugin {
+  a_key = 1
+  b_nonce = 1
+  d_password = 1
+  e_pass = 1
+  password = 1
+  f1 = password=a,b:c;d|e&f g
+  f2 = Password=x KEY=3 1password=a mypassword=x apikey=4 token=4 dnpass=3
+  f3 = pass=3 my_password=3 x-password=4 :password=3 ?password=3 .password=a passphrase=4
+  f4 = passwords=3 keys=4 secrets=4 passwd_x=4 _pass=3 (password=a)
+  u1 = http://u:p@q@h/ https://user@h http://a.b?x=y@z http://a.b/@z http://@z http://u:p/ x@h
+  u2 = ldap://u:p@h xhttp://u:p@h ftp://u:p@h http://key=3@z password=http://u:p@h x
+}
+"""
+
+
+def test_doveconf_hides_what_dovecot_hides():
+    need("doveconf")
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "dovecot.conf")
+        path.write_text(SECRETS_CONF)
+        for request in ("-n", "-nP", "plugin", "passdb", "imapc_password", "plugin/a_key", "dict"):
+            theirs, ours = (output(program, "-c", path, *request.split())[0] for program in ("/usr/bin/doveconf", BIN / "doveconf"))
+            same(without_comments(theirs), without_comments(ours), f"doveconf {request}")
+
+
 def without_comments(text):
     return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("# "))
 
@@ -226,4 +279,4 @@ def test_doveconf_shows_what_dovecot_shows():
 
 
 main(test_postconf_shows_what_postfix_shows, test_postconf_edits_as_postfix_edits, test_tables_of_either_side_are_read_by_the_other,
-     test_doveconf_shows_what_dovecot_shows)
+     test_doveconf_shows_what_dovecot_shows, test_doveconf_hides_what_dovecot_hides)

@@ -6,6 +6,7 @@
 
 #include "libproto/config/dovecot_settings.h"
 #include "libproto/config/values.h"
+#include "tools/doveconf/secrets.h"
 
 namespace postcot::doveconf {
 namespace {
@@ -85,11 +86,6 @@ std::string name_as_written(std::string_view name) {
     return name.find_first_of(" \t\"#{}") == std::string_view::npos ? std::string(name) : quoted(name);
 }
 
-bool is_secret(std::string_view key) {
-    return key == "ssl_key" || key == "ssl_alt_key" || key == "ssl_dh" || key == "ssl_client_key" ||
-           key == "auth_policy_hash_nonce" || key.ends_with("_password") || key.ends_with("_api_key");
-}
-
 // Dovecot sorts by path, '/' between the parts and blanks written as "\_".
 std::string sort_key(std::string_view name) {
     std::string out;
@@ -147,10 +143,12 @@ void print_value(const Options& options, const std::string& indent, const std::s
                  bool named) {
     std::string text = value.from_file ? '<' + value.text : value.text;
     bool bare = options.no_names || named;
-    if (is_secret(name.substr(name.rfind('/') + 1)) && !options.show_secrets && !named && !text.empty()) {
+    bool hides = !options.show_secrets && !named;
+    if (hides && is_secret(name) && !text.empty()) {
         text = "# hidden, use -P to show it";
-    } else if (!bare) {
-        text = as_written(text);
+    } else {
+        std::string safe = hides ? without_secrets(text) : text;
+        text = bare || safe != text ? safe : as_written(text);   // Dovecot does not quote what it has put its sign into
     }
     if (options.only_names) {
         std::printf("%s%s\n", indent.c_str(), name.c_str());

@@ -136,7 +136,21 @@ TEST_CASE("dovecot.conf: what cannot be honoured is refused with its place") {
         return settings ? std::string() : settings.error().text;
     };
     CHECK(refused("") != "");
-    CHECK(refused("passdb {\n driver = static\n master = yes\n}\n").find("master = yes") != std::string::npos);
+    // A database of master users is left out and warned of: the others' logins go on.
+    CHECK(refused("passdb {\n driver = static\n master = yes\n}\n").find("No passdbs") != std::string::npos);
+    const std::string passdb = "passdb {\n driver = static\n args = nopassword=y\n}\n";
+    CHECK(refused((passdb + "auth_mechanisms = plain nosuch\n").c_str())
+              .find("dovecot.conf:5: auth_mechanisms: Unknown authentication mechanism 'NOSUCH'") == 0);
+    CHECK(refused((passdb + "auth_mechanisms = cram-md5\n").c_str())
+              .find("dovecot.conf:5: auth_mechanisms: none of them is supported") == 0);
+    auto mixed = DovecotConf::parse(passdb + "auth_mechanisms = cram-md5 plain\n", "dovecot.conf");
+    REQUIRE(mixed);
+    auto kept = load_settings(*mixed);
+    REQUIRE(kept);
+    CHECK(kept->mechanisms == std::vector<std::string>{"PLAIN"});
+    CHECK(mixed->warnings() ==
+          std::vector<std::string>{
+              "dovecot.conf:5: auth_mechanisms: cram-md5 is not supported: nobody can log in with it"});
     CHECK(refused("passdb {\n driver = static\n result_success = perhaps\n}\n").find("perhaps") != std::string::npos);
     CHECK(refused("auth_verbose_passwords = sometimes\npassdb {\n driver = static\n}\n") != "");
 }

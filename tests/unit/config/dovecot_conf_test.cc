@@ -109,6 +109,9 @@ TEST_CASE("dovecot.conf: passdb blocks stay apart, namespace and plugin blocks o
 TEST_CASE("dovecot.conf: an error names file, line and reason") {
     const std::string at1 = "Error in configuration file d.conf line 1: ";
     CHECK(error_of("foo = bar\n") == at1 + "Unknown setting: foo");
+    CHECK(error_of("mail_locaton = x\n") == at1 + "Unknown setting: mail_locaton (did you mean mail_location?)");
+    CHECK(error_of("sevice imap {\n}\n") == at1 + "Unknown setting: sevice (did you mean service {?)");
+    CHECK(error_of("protocols = imap impa\n") == at1 + "protocols: Unknown protocol: impa");
     CHECK(error_of("x\n") == at1 + "Expecting '=' or '{' after \"x\"");
     CHECK(error_of("mail_debug = x\n") == at1 + "Invalid boolean value: x (use yes or no)");
     CHECK(error_of("service imap {\n") ==

@@ -1,5 +1,5 @@
 // dovecot.conf (doveconf(1)): sections, nesting, !include, !include_try, <file, $var; 2.3 names, and 2.4 names for what
-// is in use.
+// is served. What else a Dovecot from 2.0 to 2.4 knows is kept and named by warnings().
 #pragma once
 
 #include <chrono>

@@ -56,6 +56,17 @@ void write_out_unlimited(const Parameter& parameter, std::string& value) {
     if (parameter.kind == Kind::kNumber) value = parameter.name == "service_count" ? "0" : "4294967295";
 }
 
+// Of protocols, Dovecot keeps the words.
+std::string single_blanks(std::string_view text) {
+    std::string out;
+    for (char c : text) {
+        if (c == ' ' && (out.empty() || out.back() == ' ')) continue;
+        out += c;
+    }
+    if (!out.empty() && out.back() == ' ') out.pop_back();
+    return out;
+}
+
 std::string unknown(const DovecotSection& section, std::string_view where, const std::string& key) {
     std::string out = "Unknown setting: " + (where.empty() ? key : section.type + " { " + key);
     std::string meant = likely_setting(where, where.empty() ? std::string_view() : std::string_view(section.name), key);
@@ -207,6 +218,7 @@ Expected<void> DovecotParser::set(const std::string& written_key, DovecotSection
         section = stack_.back();
         key = rest;
     }
+    if (section->type.empty() && key == "protocols") setting.value = single_blanks(setting.value);
     if (!literal && !setting.from_file && !built_in_) setting.value = substitute(key, setting.value);
     Expected<void> done;
     if (setting.value.size() > kMaxValue) done = fail(EINVAL, "the value of " + key + " is longer than 1 MB");

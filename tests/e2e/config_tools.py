@@ -272,6 +272,14 @@ def test_doveconf_shows_what_dovecot_shows():
                 ours, our_status = output(BIN / "doveconf", "-c", path, *request.split())
                 same(without_comments(theirs), without_comments(ours), f"doveconf {request}")
                 assert our_status == their_status, request
+            # What either prints is a configuration that means the same.
+            for request in ("-nP", "-aP"):
+                printed = pathlib.Path(folder, "printed.conf")
+                printed.write_text(output("/usr/bin/doveconf", "-c", path, request)[0])
+                ours, our_status = output(BIN / "doveconf", "-c", printed, "-nP")
+                assert our_status == 0, request
+                if request == "-nP":   # of all settings, Dovecot calls more than those changed that differ from their defaults
+                    same(without_comments(output("/usr/bin/doveconf", "-c", printed, "-nP")[0]), without_comments(ours), "doveconf -nP read again")
         made_up.write_text("\nmail_debug = perhaps\n")
         ours = subprocess.run([BIN / "doveconf", "-n", "-c", made_up], capture_output=True)
         theirs = subprocess.run(["/usr/bin/doveconf", "-n", "-c", made_up], capture_output=True)

@@ -42,6 +42,7 @@ class DovecotSection {
         bool from_file = false;        // written as `key = <path`; value is the path
         std::string default_value{};   // what a built-in service has when has_default
         bool has_default = false;
+        std::vector<std::string> places{};   // of 2.4's list { word = yes }: "file:line" of each word
     };
     std::vector<Setting> settings;
     std::vector<std::unique_ptr<DovecotSection>> children;

@@ -150,12 +150,13 @@ class Nearest {
         : wanted_(wanted),
           bound_(wanted.size() < 5    ? 1
                  : wanted.size() < 12 ? 2
-                                      : 3) {}
+                 : wanted.size() < 16 ? 3
+                                      : 4) {}
     void offer(std::string_view name) {
         if (wanted_.size() > kLongest || name.size() > wanted_.size() + bound_ || wanted_.size() > name.size() + bound_)
             return;
         size_t found = distance(wanted_, name);
-        if (found > bound_ || found >= name.size() || (!best_.empty() && found >= best_distance_)) return;
+        if (found == 0 || found > bound_ || found >= name.size() || (!best_.empty() && found >= best_distance_)) return;
         best_ = name;
         best_distance_ = found;
     }

@@ -252,17 +252,21 @@ void fold_lists(DovecotSection& section) {
             continue;
         }
         std::string words;
+        std::vector<std::string> places;
         for (const auto& setting : child.settings) {
             bool on = false;
             bool boolean = parse_dovecot_boolean(setting.value, on);
             if (boolean && !on) continue;
             words += (words.empty() ? "" : " ") + setting.key + (boolean ? "" : ' ' + setting.value);
+            places.push_back(setting.file + ':' + std::to_string(setting.line));
+            if (!boolean) places.push_back(places.back());
         }
         std::string key = child.type;
         std::string file = child.file;
         int line = child.line;
         i = section.children.erase(i);
         put(section, std::move(key), std::move(words), file, line);
+        section.settings.back().places = std::move(places);
     }
 }
 

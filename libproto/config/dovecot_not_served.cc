@@ -17,6 +17,10 @@ using Lines = std::vector<std::string>;
 
 std::string at(const std::string& file, int line) { return file + ':' + std::to_string(line) + ": "; }
 
+std::string at(const DovecotSection::Setting& set, size_t word) {
+    return word < set.places.size() ? set.places[word] + ": " : at(set.file, set.line);
+}
+
 const DovecotSection::Setting* find_set(const DovecotSection& section, std::string_view key) {
     for (const auto& setting : section.settings) {
         if (setting.key == key && setting.line > 0) return &setting;
@@ -162,19 +166,22 @@ void service(const DovecotSection& root, const DovecotSection& section, Lines& o
 void mechanisms(const DovecotSection& root, Lines& out) {
     const auto* set = find_set(root, "auth_mechanisms");
     if (!set) return;
+    size_t number = 0;
     for (const auto& word : split_list(set->value)) {
+        std::string place = at(*set, number++);
         if (is_one_of(word, kDovecotMechanisms) && !is_one_of(word, kServedMechanisms))
-            out.push_back(at(set->file, set->line) + "auth_mechanisms: " + word +
-                          " is not supported: nobody can log in with it");
+            out.push_back(place + "auth_mechanisms: " + word + " is not supported: nobody can log in with it");
     }
 }
 
 void protocols(const DovecotSection& root, Lines& out) {
     const auto* set = find_set(root, "protocols");
     if (!set) return;
+    size_t number = 0;
     for (const auto& word : split_list(set->value)) {
+        std::string place = at(*set, number++);
         if (is_one_of(word, "imap pop3 none imaps pop3s") || word.starts_with('$')) continue;
-        out.push_back(at(set->file, set->line) + "protocols: " + word + " is not served" +
+        out.push_back(place + "protocols: " + word + " is not served" +
                       (word == "lmtp"    ? " here: LMTP is served by lines with lmtpd in master.cf"
                        : word == "sieve" ? ": nobody answers ManageSieve, and no Sieve script runs"
                                          : ": nobody listens for it"));
@@ -205,8 +212,11 @@ void setting_line(const DovecotSection& section, const DovecotSection::Setting& 
     }
     if (parameter->status != Status::kUnsupported || setting.value == parameter->default_value) return;
     if (setting.key == "mail_plugins") {
+        size_t number = 0;
         for (const auto& plugin : split_list(setting.value)) {
-            if (!plugin.starts_with('$')) say("plugin " + plugin, consequence(plugin));
+            std::string place = at(setting, number++);
+            if (!plugin.starts_with('$'))
+                out.push_back(place + "plugin " + plugin + " is not supported: " + consequence(plugin));
         }
         return;
     }

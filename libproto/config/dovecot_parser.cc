@@ -192,7 +192,11 @@ Expected<void> DovecotParser::open(const std::string& type, const std::string& n
     DovecotSection& parent = *stack_.back();
     bool served = parent.served && may_contain(parent.type, type) && type != "dict";
     bool list = parent.served && !served && name.empty() && is_list(parent.type, type);
-    if (parent.served && !served && !list && type != "dict" && !is_dovecot_2_4_section(type)) {
+    // 2.4: mailbox NAME { } at the top holds for all namespaces, inet_listener NAME { } for all services.
+    bool common =
+        is_2_4_ && dovecot_table_section(parent.type).empty() && (type == "mailbox" || type.ends_with("_listener"));
+    bool known = served || list || common || type == "dict" || is_dovecot_2_4_section(type);
+    if (parent.served && !known) {
         std::string meant = likely_section(type);
         return fail(EINVAL, "Unknown setting: " + (parent.type.empty() ? type : parent.type + " { " + type) +
                                 (meant.empty() ? meant : " (did you mean " + meant + " {?)"));

@@ -140,11 +140,13 @@ bool shown(const Options& options, const Value& value) {
 }
 
 void print_value(const Options& options, const std::string& indent, const std::string& name, const Value& value,
-                 bool named) {
+                 bool named, std::string_view section = {}) {
     std::string text = value.from_file ? '<' + value.text : value.text;
     bool bare = options.no_names || named;
     bool hides = !options.show_secrets && !named;
-    if (hides && is_secret(name) && !text.empty()) {
+    // 2.4's mysql { password } is mysql_password.
+    bool secret = is_secret(name) || (!section.empty() && is_secret(std::string(section) + '_' + name));
+    if (hides && secret && !text.empty()) {
         text = "# hidden, use -P to show it";
     } else {
         std::string safe = hides ? without_secrets(text) : text;
@@ -211,7 +213,8 @@ void print_content(const Options& options, const DovecotSection& section, int de
         if (item.child) {
             print_section(options, *item.child, depth);
         } else {
-            print_value(options, indent, item.name, *item.value, false);
+            bool of_2_4 = !section.served && section.type != "dict";
+            print_value(options, indent, item.name, *item.value, false, of_2_4 ? section.type : std::string_view{});
         }
     }
     auto rank = [](const DovecotSection* filter) {

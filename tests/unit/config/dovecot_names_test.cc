@@ -78,6 +78,10 @@ TEST_CASE("dovecot.conf: what is known and not served is named with its place") 
     CHECK(said("quota \"User quota\" {\n quota_storage_size = 1G\n warning w {\n  execute x {\n  }\n }\n}\n") ==
           "d.conf:1: section quota \"User quota\" is not supported: no quota is kept\n");
     CHECK(said("sieve_script personal {\n path = x\n}\n").find("d.conf:1: section sieve_script personal is not") == 0);
+    CHECK(said("dovecot_config_version = 2.4.1\nmailbox Trash {\n auto = create\n}\n") ==
+          "d.conf:2: section mailbox Trash is not supported: it has no effect\n");
+    CHECK(error_of("mailbox Trash {\n}\n") == "Error in configuration file d.conf line 1: Unknown setting: mailbox");
+    CHECK(error_of("disable_plain_auth = no\n").find("(did you mean disable_plaintext_auth?)") != std::string::npos);
     CHECK(said("dict_server {\n}\n").empty());
     CHECK(said("local 10.0.0.1 {\n ssl = no\n}\n") ==
           "d.conf:1: section local 10.0.0.1 is not supported: it has no effect\n");
@@ -91,6 +95,9 @@ TEST_CASE("dovecot.conf: protocols, services and listeners that nobody serves ar
           "d.conf:1: protocols: lmtp is not served here: LMTP is served by lines with lmtpd in master.cf\n"
           "d.conf:1: protocols: sieve is not served: nobody answers ManageSieve, and no Sieve script runs\n"
           "d.conf:1: protocols: submission is not served: nobody listens for it\n");
+    CHECK(said("protocols {\n imap = yes\n lmtp = yes\n}\nmail_plugins {\n acl = yes\n}\n") ==
+          "d.conf:3: protocols: lmtp is not served here: LMTP is served by lines with lmtpd in master.cf\n"
+          "d.conf:6: plugin acl is not supported: no access list is looked at\n");
     CHECK(said("service lmtp {\n unix_listener /var/spool/postfix/private/dovecot-lmtp {\n  mode = 0600\n }\n}\n") ==
           "d.conf:1: service lmtp is not served: nobody listens on /var/spool/postfix/private/dovecot-lmtp; LMTP is "
           "served by lines with lmtpd in "

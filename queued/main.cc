@@ -50,6 +50,7 @@
 #include "queued/manager_process.h"
 #include "queued/parent.h"
 #include "queued/remote/agent.h"
+#include "queued/unserved.h"
 
 namespace {
 
@@ -100,7 +101,9 @@ int main(int argc, char** argv) {
     // Tables and templates are opened here to find errors; the manager opens its own. Mail is handed back without them.
     Expected<std::unique_ptr<queued::ManagerConfig>> tried;
     if (!hand_back.wanted) tried = queued::ManagerConfig::load(configuration->main, configuration->master);
+    const auto unserved = queued::unserved_deliveries(configuration->main, configuration->master);
     if (args.check_only) {
+        for (const auto& remark : unserved) std::fprintf(stderr, "queued: warning: %s\n", remark.c_str());
         if (!tried) std::fprintf(stderr, "queued: fatal: %s\n", tried.error().text.c_str());
         return tried ? 0 : 1;
     }
@@ -108,6 +111,7 @@ int main(int argc, char** argv) {
     if (!tried) log::fatal("{}", tried.error().text);
     tried->reset();
     for (const auto& warning : configuration->main.warnings(&configuration->master)) log::warning("{}", warning);
+    for (const auto& remark : unserved) log::warning("{}", remark);
 
     if (hand_back.wanted) return queued::run_hand_back(std::move(*configuration), hand_back);
     queued::ParentJobs jobs;

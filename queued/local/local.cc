@@ -187,6 +187,8 @@ Decision LocalUsers::from_alias(const ipc::Deliver& deliver, const std::string& 
 Decision LocalUsers::unknown(const ipc::Deliver& deliver, const ipc::DeliverRecipient& recipient,
                              const Action& from) const {
     const std::string& address = recipient.recipient.address;
+    const auto user = split_local(lower_case(split_address(address).local), delimiter_, owner_request_special_).user;
+    if (auto passed = to_mailbox_transport(deliver, user, main_)) return decided(std::move(*passed));
     std::string transport;
     if (!fallback_transports_.empty()) {
         auto found = fallback_transports_.find(lower_case(address));

@@ -4,10 +4,12 @@
 #include <paths.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "libproto/runtime/log.h"
 #include "libproto/runtime/sandbox.h"
+#include "libproto/smtp/path.h"
 #include "queued/local/headers.h"
 #include "queued/local/macros.h"
 #include "queued/local/results.h"
@@ -55,7 +57,7 @@ Attributes parse_attributes(const std::vector<std::string>& arguments) {
         }
     }
     for (char flag : out.flags)
-        if (std::string_view("BDFORhqu>X").find(flag) == std::string_view::npos)
+        if (std::string_view("BDFORXhqu.>").find(flag) == std::string_view::npos)
             out.wrong = fmt::format("unsupported pipe flag: {}", flag);
     return out;
 }
@@ -70,6 +72,13 @@ bool per_recipient(std::string_view word) {
                 return true;
         }
     return false;
+}
+
+// Flags u and h.
+std::string folded(const std::string& address, bool local, bool domain) {
+    const size_t at = std::min(address.rfind('@'), address.size());
+    return (local ? lower_case(address.substr(0, at)) : address.substr(0, at)) +
+           (domain ? lower_case(address.substr(at)) : address.substr(at));
 }
 
 }   // namespace
@@ -103,9 +112,9 @@ Decision decide_pipe(const ipc::Deliver& deliver, const config::MasterService& s
         action.uid = getuid();
         action.gid = getgid();
     }
+    if ((has('D') || has('O')) && deliver.recipients.size() != 1)
+        return broken("flags D and O need " + service.name + "_destination_recipient_limit = 1");
     if (has('D')) {
-        if (deliver.recipients.size() != 1)
-            return broken("flag D needs " + service.name + "_destination_recipient_limit = 1");
         action.delivered_to = deliver.recipients.front().recipient.address;
         if (has_delivered_to(deliver.head, action.delivered_to))
             return decided(bounced("5.4.6", "mail forwarding loop for " + action.delivered_to));
@@ -123,7 +132,8 @@ Decision decide_pipe(const ipc::Deliver& deliver, const config::MasterService& s
     common["sasl_method"] = deliver.sasl_method;
     common["sasl_sender"] = deliver.sasl_sender;
     common["sasl_username"] = deliver.sasl_username;
-    common["sender"] = deliver.sender.empty() ? attributes.null_sender : deliver.sender;
+    const auto quoted = [&](const std::string& address) { return has('q') ? smtp::to_external(address) : address; };
+    common["sender"] = deliver.sender.empty() ? attributes.null_sender : quoted(deliver.sender);
     common["size"] = std::to_string(deliver.size());
     for (const auto& word : attributes.argv) {
         if (!per_recipient(word)) {
@@ -135,20 +145,17 @@ Decision decide_pipe(const ipc::Deliver& deliver, const config::MasterService& s
             if (has('u')) address.local = lower_case(address.local);
             SplitLocal split = split_local(address.local, main.str("recipient_delimiter"));
             Macros macros = common;
-            macros["recipient"] = address.domain.empty() ? address.local : address.local + "@" + address.domain;
-            if (!has('h') && !address.domain.empty()) {
-                // split_address() folds the domain: as given, then.
-                std::string given = entry.recipient.address.substr(entry.recipient.address.rfind('@') + 1);
-                macros["recipient"] = address.local + "@" + given;
-                address.domain = given;
-            }
-            if (has('q')) macros["recipient"] = entry.recipient.address;
+            // split_address() folds the domain: as given, then.
+            if (!has('h') && !address.domain.empty())
+                address.domain = entry.recipient.address.substr(entry.recipient.address.rfind('@') + 1);
+            macros["recipient"] = quoted(folded(entry.recipient.address, has('u'), has('h')));
             macros["mailbox"] = address.local;
             macros["user"] = split.user;
             macros["extension"] = split.extension;
             macros["domain"] = address.domain;
-            macros["original_recipient"] =
+            const auto& original =
                 entry.recipient.original.empty() ? entry.recipient.address : entry.recipient.original;
+            macros["original_recipient"] = quoted(folded(original, has('u'), has('h')));
             action.argv.push_back(expand_macros(word, macros, ""));
         }
     }

@@ -83,17 +83,13 @@ Macros user_macros(const ipc::Deliver& deliver, const Action& action, const conf
     return macros;
 }
 
-// mailbox_*_maps: looked up by login name.
-std::string from_maps(const config::MainCf& main, const char* parameter, const std::string& user) {
-    std::string spec = main.str(parameter);
-    if (spec.empty()) return {};
-    auto maps = table::Maps::open(spec, main, parameter);
-    if (!maps) {
-        log::warning("{}", maps.error().text);
-        return {};
-    }
+// What a table keyed by user names has; a table that cannot be asked is not one that does not know.
+Expected<std::string> from_maps(const config::MainCf& main, const char* parameter, const std::string& user) {
+    auto maps = table::Maps::open(main.str(parameter), main, parameter);
+    if (!maps) return fail(std::move(maps.error()));
     auto found = maps->find(user);
-    return found && *found ? **found : std::string();
+    if (!found) return fail(std::move(found.error()));
+    return *found ? std::move(**found) : std::string();
 }
 
 // "~/file" is in the home of whoever is asked for, "~user/file" in that user's. Empty: there is none.
@@ -121,18 +117,21 @@ ipc::RecipientResult to_transport(const ipc::Deliver& deliver, std::string trans
 
 UserDelivery mailbox_of(const ipc::Deliver& deliver, const Action& action, const config::MainCf& main) {
     UserDelivery out;
-    std::string transport = from_maps(main, "mailbox_transport_maps", action.user);
-    if (transport.empty()) transport = main.str("mailbox_transport");
-    if (!transport.empty()) {
-        out.result = to_transport(deliver, std::move(transport));
+    if (auto passed = to_mailbox_transport(deliver, action.user, main)) {
+        out.result = std::move(*passed);
         return out;
     }
-    std::string command = from_maps(main, "mailbox_command_maps", action.user);
-    if (command.empty()) command = main.str("mailbox_command");
-    if (!command.empty()) {
+    auto command = from_maps(main, "mailbox_command_maps", action.user);
+    if (!command) {
+        log::warning("{}", command.error().text);
+        out.result = deferred("4.3.0", "mailbox_command_maps lookup failure");
+        return out;
+    }
+    if (command->empty()) *command = main.str("mailbox_command");
+    if (!command->empty()) {
         Action run = action;
         run.kind = Action::Kind::kCommand;
-        run.path = std::move(command);
+        run.path = std::move(*command);
         out.result = redispatch(run);
         return out;
     }
@@ -221,6 +220,18 @@ ipc::RecipientResult expand(const std::vector<AliasTarget>& destinations, const 
             result.expansions.push_back(std::move(expansion));
     }
     return result;
+}
+
+std::optional<ipc::RecipientResult> to_mailbox_transport(const ipc::Deliver& deliver, const std::string& user,
+                                                         const config::MainCf& main) {
+    auto transport = from_maps(main, "mailbox_transport_maps", user);
+    if (!transport) {
+        log::warning("{}", transport.error().text);
+        return deferred("4.3.0", "mailbox_transport_maps lookup failure");
+    }
+    if (transport->empty()) *transport = main.str("mailbox_transport");
+    if (transport->empty()) return std::nullopt;
+    return to_transport(deliver, std::move(*transport));
 }
 
 UserDelivery deliver_user(const ipc::Deliver& deliver, int, const Action& action, const config::MainCf& main) {

@@ -17,6 +17,10 @@ struct UserDelivery {
     std::string mailbox;                          // else: this mbox file or, with a trailing slash, Maildir
 };
 
+// mailbox_transport_maps, mailbox_transport: for all local recipients, whether or not passwd knows them (postconf(5)). nullopt: neither is set.
+std::optional<ipc::RecipientResult> to_mailbox_transport(const ipc::Deliver& deliver, const std::string& user,
+                                                         const config::MainCf& main);
+
 // Blocks on the user's files.
 UserDelivery deliver_user(const ipc::Deliver& deliver, int fd, const Action& action, const config::MainCf& main);
 

@@ -35,8 +35,13 @@ int complain(const Voice& voice, const Settings& settings) {
     return settings.problems.empty() ? 0 : 1;
 }
 
-// What a daemon says of its configuration when it only reads it (-t): tables, restrictions, certificates, drivers. Lines of its standard error; empty when
-// it would start.
+constexpr std::string_view kWarning = "warning: ";
+bool is_warning(const std::string& line) {
+    return line.find(kWarning) != std::string::npos && line.find("atal: ") == std::string::npos;
+}
+
+// What a daemon says of its configuration when it only reads it (-t): tables, restrictions, certificates, drivers. Lines of its standard error; only warnings
+// when it would start.
 std::vector<std::string> ask_daemon(const Settings& settings, const Service& service) {
     std::string program = find_program(service.name);
     int ends[2];
@@ -61,22 +66,28 @@ std::vector<std::string> ask_daemon(const Settings& settings, const Service& ser
     }
     ::close(ends[0]);
     int status = 0;
-    if (pid < 0 || ::waitpid(pid, &status, 0) != pid || status == 0) return {};
+    if (pid < 0 || ::waitpid(pid, &status, 0) != pid) return {};
     std::vector<std::string> lines;
     for (size_t at = 0; at < said.size();) {
         size_t end = std::min(said.find('\n', at), said.size());
-        if (end > at) lines.push_back(said.substr(at, end - at));
+        auto line = said.substr(at, end - at);
+        if (!line.empty() && (status != 0 || is_warning(line))) lines.push_back(std::move(line));
         at = end + 1;
     }
-    if (lines.empty()) lines.push_back(service.name + " cannot read its configuration");
+    if (lines.empty() && status != 0) lines.push_back(service.name + " cannot read its configuration");
     return lines;
 }
 
 // What the daemons of these halves would not start with.
 int ask_daemons(const Voice& voice, const Settings& settings, const std::vector<Service>& services) {
-    std::set<std::string> told;   // imapd and pop3d read the same file
+    std::set<std::string> told, warned;   // imapd and pop3d read the same file
     for (const auto& service : services) {
         for (const auto& line : ask_daemon(settings, service)) {
+            if (is_warning(line)) {
+                const auto what = line.substr(line.find(kWarning) + kWarning.size());
+                if (warned.insert(what).second) voice.say("warning: " + what);
+                continue;
+            }
             size_t text = line.find("atal: ");
             std::string what = text == std::string::npos ? line : line.substr(text + 6);
             if (told.insert(what).second) voice.say("fatal: " + what);
@@ -109,7 +120,8 @@ bool serves_protocol(const Settings& settings, const Service& service) {
 std::vector<Service> services_of(const Settings& settings, const std::vector<Half>& halves) {
     std::vector<Service> out;
     for (const auto& service : all_services()) {
-        if (std::find(halves.begin(), halves.end(), service.half) == halves.end() || !settings.has(service.half)) continue;
+        if (std::find(halves.begin(), halves.end(), service.half) == halves.end() || !settings.has(service.half))
+            continue;
         if (service.half == Half::kPostfix && !settings.master) continue;
         if (serves_protocol(settings, service)) out.push_back(service);
     }
@@ -249,7 +261,8 @@ int reload(const Voice& voice, const Settings& settings, const std::vector<Half>
         if (::kill(pid, signum) < 0) return voice.refuse(std::string("kill: ") + std::strerror(errno));
     }
     // The daemons say in the log what is wrong and keep what they have; here it is said too.
-    if (!signals.empty() || in_units) return complain(voice, settings) | ask_daemons(voice, settings, services_of(settings, halves)) | status;
+    if (!signals.empty() || in_units)
+        return complain(voice, settings) | ask_daemons(voice, settings, services_of(settings, halves)) | status;
     return voice.refuse((halves.size() == 1 ? std::string(system_name(halves[0])) : std::string("the mail system")) +
                         " is not running");
 }

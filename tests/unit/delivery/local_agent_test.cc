@@ -1,6 +1,7 @@
 #include <pwd.h>
 
 #include <chrono>
+#include <fstream>
 
 #include "queued/local/action.h"
 #include "queued/local/context_seal.h"
@@ -148,6 +149,30 @@ TEST_CASE("pipe(8): headers by flags, macros per recipient, sysexits") {
     CHECK(result.outcome == ipc::Outcome::kBounced);
     CHECK(result.dsn == "5.7.1");
     CHECK(result.text == "go away");
+}
+
+TEST_CASE("pipe(8): dots and From lines are quoted in the message alone; q, h and u fold and quote whole addresses") {
+    TemporaryFolder folder;
+    if (chown(folder.path.c_str(), mail_uid(), static_cast<gid_t>(-1)) != 0) return;
+    chmod(folder.path.c_str(), 0777);
+    // In a file, since "$@" would be a macro.
+    const std::string script = folder.path + "/bsmtp";
+    std::ofstream(script) << "#!/bin/sh\ncat > " << folder.path << "/out\nprintf '%s\\n' \"$@\" >> " << folder.path << "/out\n";
+    chmod(script.c_str(), 0755);
+    const std::string master = "bsmtp unix - n n - - pipe flags=BF.>hqu user=nobody argv=" + script +
+                               " ${sender} ${recipient} ${original_recipient}\n";
+    AgentUnderTest agent(run_local_agent, "myhostname = mx.example.com\ndata_directory = " + folder.path + "\n",
+                         master);
+    auto job = AgentUnderTest::job("bsmtp", "A User@Example.COM", "Subject: x\n\n.dot\nFrom me\n");
+    job.sender = "The Sender@Example.NET";
+    job.recipients[0].recipient.original = "Orig@Example.COM";
+    auto result = agent.deliver(job);
+    REQUIRE(result.outcome == ipc::Outcome::kSent);
+    CHECK(result.relayed_without_dsn);
+    auto text = text_of(folder.path + "/out");
+    CHECK(text.substr(0, 5) == "From ");
+    CHECK(text.substr(text.find('\n') + 1) ==
+          "Subject: x\n\n..dot\n>From me\n\n\"The Sender\"@Example.NET\n\"a user\"@example.com\norig@example.com\n");
 }
 
 TEST_CASE("delivery contexts: sealed with a key that is kept, and only believed with it") {

@@ -4,6 +4,7 @@
 #include <pwd.h>
 
 #include "authd/drivers/drivers.h"
+#include "libproto/config/parameter.h"
 #include "libproto/sasl/password.h"
 
 namespace postcot::authd {
@@ -12,6 +13,15 @@ namespace {
 
 bool all_digits(const std::string& text) {
     return !text.empty() && text.size() <= 10 && text.find_first_not_of("0123456789") == std::string::npos;
+}
+
+// The service does not start: whose passwords are there could not log in, and whose mailboxes are there could not be found.
+Error no_driver(const Database& database, const std::string& kind) {
+    bool dovecots = config::is_one_of(
+        database.driver,
+        "bsdauth checkpassword dict gssapi imap imapc ldap lua nss oauth2 passwd shadow sia sql static vpopmail");
+    std::string what = kind + " driver '" + database.driver + '\'';
+    return {0, "", database.where + ": " + (dovecots ? what + " is not supported" : "Unknown " + what)};
 }
 
 }   // namespace
@@ -24,7 +34,7 @@ Expected<std::unique_ptr<PassDb>> open_passdb(const Database& database, WorkerPo
         if (!workers) return fail(0, database.where + ": " + database.driver + " needs worker processes");
         return open_worker_passdb(database, *workers);
     }
-    return fail(0, database.where + ": Unknown passdb driver '" + database.driver + "'");
+    return fail(no_driver(database, "passdb"));
 }
 
 Expected<std::unique_ptr<UserDb>> open_userdb(const Database& database) {
@@ -32,7 +42,7 @@ Expected<std::unique_ptr<UserDb>> open_userdb(const Database& database) {
     if (database.driver == "static") return open_static_userdb(database);
     if (database.driver == "passwd") return open_passwd_userdb(database);
     if (database.driver == "prefetch") return open_prefetch_userdb(database);
-    return fail(0, database.where + ": Unknown userdb driver '" + database.driver + "'");
+    return fail(no_driver(database, "userdb"));
 }
 
 Expected<std::string> resolve_uid(const std::string& text) {

@@ -20,6 +20,7 @@ CASES = [
     (DOVECOT, "!include /nonexistent/more.conf", "/nonexistent/more.conf"),
     (DOVECOT, "ssl_cert = </nonexistent/cert.pem", "/nonexistent/cert.pem: No such file or directory"),
     (DOVECOT, "passdb {\n  driver = nosuchdriver\n}", "nosuchdriver"),
+    (DOVECOT, "passdb {\n  driver = sql\n  args = /nonexistent\n}", "passdb driver 'sql' is not supported"),
     (DOVECOT, "auth_mechanisms = plain nosuch", "NOSUCH"),
     (DOVECOT, "auth_mechanisms = cram-md5", "nobody could log in"),
     (DOVECOT, "mail_locaton = maildir:~/Maildir", "did you mean mail_location"),

@@ -128,14 +128,10 @@ Expected<void> Parent::start_server(const std::shared_ptr<const Settings>& setti
     auto pair = socket_pair();
     if (!pair) return fail(pair.error());
     int theirs = pair->second.get();
-    // The child must not hold the parent's ends and sockets; the ones it needs come through the channel.
-    std::vector<int> not_theirs{pair->first.get()};
-    for (const auto& [path, bound] : bound_) not_theirs.push_back(bound.fd.get());
-    for (const auto& generation : generations_) not_theirs.push_back(generation->channel.fd());
-    auto pid = fork_child([settings, theirs, not_theirs] {
-        for (int fd : not_theirs) ::close(fd);
-        return run_server(*settings, UniqueFd(theirs));
-    });
+    // The sockets that it needs come through the channel.
+    ChildDescriptors channel;
+    channel.keep = {theirs};
+    auto pid = fork_child([settings, theirs] { return run_server(*settings, UniqueFd(theirs)); }, channel);
     if (!pid) return fail(pid.error());
     auto generation = std::make_shared<Generation>(std::move(pair->first));
     generation->settings = settings;
@@ -167,14 +163,16 @@ pid_t Parent::spawn_worker(Generation& generation) {
         UniqueFd ours(pair[0]), theirs(pair[1]);
         // A PAM module may do anything: it gets its socket and nothing else that is open here.
         int fd = theirs.get();
-        auto pid = fork_child([fd] {
-            constexpr int kSocket = 3;
-            ::prctl(PR_SET_NAME, "authd: worker");
-            ::setpgid(0, 0);   // what PAM starts is killed with its worker
-            if (fd != kSocket && ::dup2(fd, kSocket) < 0) return 1;
-            ::close_range(kSocket + 1, ~0U, 0);
-            return run_worker(kSocket);
-        });
+        ChildDescriptors socket;
+        socket.keep = {fd};
+        socket.keep_log = false;
+        auto pid = fork_child(
+            [fd] {
+                ::prctl(PR_SET_NAME, "authd: worker");
+                ::setpgid(0, 0);   // what PAM starts is killed with its worker
+                return run_worker(fd);
+            },
+            socket);
         if (pid) {
             ::setpgid(*pid, *pid);
             answer.pid = static_cast<uint32_t>(*pid);

@@ -52,6 +52,7 @@
 #include "libproto/runtime/loop.h"
 #include "libproto/runtime/net.h"
 #include "libproto/runtime/sandbox.h"
+#include "libproto/runtime/supervisor.h"
 #include "smtpd/limits.h"
 #include "smtpd/log_destination.h"
 #include "smtpd/service.h"
@@ -60,6 +61,8 @@
 
 namespace postcot::smtpd {
 namespace {
+
+constexpr Millis kStopPatience{10'000};   // for messages under way
 
 using SocketKey = std::string;   // "address:port" or a path
 
@@ -273,12 +276,19 @@ int run(int argc, char** argv) {
     ClientCounters counters;
     auto generation =
         std::make_shared<const Generation>(Generation{0, std::move(*configuration), std::move(*endpoints)});
-    // The lambda runs in each forked child: it takes the generation that is current at the fork.
-    Workers workers("smtpd", worker_count(), [&generation, &counters](int index) {
-        const auto mine = generation;
-        return worker_main(*mine, counters, index);
-    });
-    workers.start();
+    Supervisor workers(log::Dialect::kPostfix);
+    for (int index = 0; index < worker_count(); ++index) {
+        Kept worker;
+        worker.name = "smtpd";
+        worker.start = [&generation, &counters, index] {
+            // The generation that is current at the fork.
+            ChildDescriptors sockets_of_it;
+            for (const auto& endpoint : generation->endpoints) sockets_of_it.keep.push_back(endpoint.socket->get());
+            return fork_child([&generation, &counters, index] { return worker_main(*generation, counters, index); },
+                              std::move(sockets_of_it));
+        };
+        workers.keep(std::move(worker));
+    }
     notify_ready();
 
     loop.on_signal(SIGHUP, [&] {
@@ -298,13 +308,14 @@ int run(int argc, char** argv) {
         notify_reloading();
         generation = std::make_shared<const Generation>(
             Generation{generation->number + 1, std::move(*next), std::move(*listening)});
-        workers.renew();
+        workers.renew(SIGHUP);
         notify_ready();
     });
     loop.on_signal(SIGTERM, [&] { loop.stop(); });
     loop.on_signal(SIGINT, [&] { loop.stop(); });
     loop.run();
     notify_stopping();
+    loop.run_until_complete(workers.stop(SIGTERM, kStopPatience));
     return 0;
 }
 

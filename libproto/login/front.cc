@@ -6,7 +6,6 @@
 
 #include <algorithm>
 
-#include "libproto/login/process.h"
 #include "libproto/login/tls_context.h"
 #include "libproto/login/user_log.h"
 #include "libproto/runtime/log.h"
@@ -26,9 +25,6 @@ Front::Front(const Protocol& of, config::DovecotConf settings, int channel_fd,
       accepting_(&scope_.source()),
       sessions_(&scope_.source()),
       parent_(UniqueFd(channel_fd)) {
-    std::vector<int> keep{channel_fd};
-    for (const auto& listener : listeners) keep.push_back(listener.fd.get());
-    close_foreign_sockets(keep);
     for (const auto& listener : listeners) {
         listeners_.push_back(std::make_unique<Listener>(UniqueFd(listener.fd.get())));
         listener_ssl_.push_back(listener.ssl);

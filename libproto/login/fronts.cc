@@ -1,62 +1,41 @@
-// The parent's side of its fronts: fork, restart with back-off, connections to authd.
+// The parent's side of its fronts: what one is, what it asks for, connections to authd.
 #include <fmt/format.h>
 #include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <algorithm>
 
 #include "libproto/login/front.h"
 #include "libproto/login/parent.h"
+#include "libproto/runtime/daemon.h"
 #include "libproto/runtime/log.h"
-#include "libproto/runtime/subprocess.h"
 
 namespace postcot::login {
 
-Task<void> Parent::front_life(size_t index, int generation) {
-    Millis pause{0};
-    while (!stopping_ && generation == generation_) {
-        if (pause > Millis(0)) {
-            auto slept = co_await sleep_for(pause);
-            if (!slept || stopping_ || generation != generation_) co_return;
-        }
+// One front is kept alive; its channel is made anew with each start.
+void Parent::keep_front() {
+    auto front =
+        std::make_shared<std::shared_ptr<FrontChild>>();   // the one that runs now; shared by start and conversation
+    Kept kept;
+    kept.name = protocol_.name + "-login";
+    kept.start = [this, front]() -> Expected<pid_t> {
         auto pair = socket_pair();
-        if (!pair) {
-            log::error("socketpair: {}", pair.error().text);
-            pause = Millis(1000);
-            continue;
-        }
+        if (!pair) return fail(pair.error());
         int child_end = pair->second.get();
-        auto born = std::chrono::steady_clock::now();
-        auto pid = fork_child([this, child_end] {
-            Front front(protocol_, conf_, child_end, listeners_);
-            return front.run();
-        });
-        if (!pid) {
-            log::error("fork: {}", pid.error().text);
-            pause = Millis(1000);
-            continue;
-        }
-        pair->second.reset();
-        auto front = std::make_shared<FrontChild>();   // shared with the requests that are under way when it dies
-        front->pid = *pid;
-        front->channel = std::make_unique<ipc::Channel>(std::move(pair->first), size_t{1} << 20);
-        front_children_[index] = front;
-        co_await read_front(front);
-        auto status = co_await wait_child(front->pid);
-        auto found = front_children_.find(index);
-        if (found != front_children_.end() && found->second == front) front_children_.erase(found);
-        old_fronts_.remove(front->pid);
-        if (stopping_ || generation != generation_) co_return;
-        if (status && WIFSIGNALED(*status))
-            log::error("service({}-login): child {} killed with signal {}", protocol_.name, front->pid,
-                       WTERMSIG(*status));
-        else
-            log::error("service({}-login): child {} returned error {}", protocol_.name, front->pid,
-                       status ? WEXITSTATUS(*status) : -1);
-        bool quick = std::chrono::steady_clock::now() - born < std::chrono::seconds(5);
-        pause = quick ? std::min(std::max(pause * 2, Millis(100)), Millis(60'000)) : Millis(0);
-    }
+        ChildDescriptors descriptors;
+        descriptors.keep = {child_end};
+        for (const auto& listener : listeners_) descriptors.keep.push_back(listener.fd.get());
+        auto pid = fork_child(
+            [this, child_end] {
+                Front child(protocol_, conf_, child_end, listeners_);
+                return child.run();
+            },
+            std::move(descriptors));
+        if (!pid) return pid;
+        *front = std::make_shared<FrontChild>();   // shared with the requests that are under way when it dies
+        (*front)->pid = *pid;
+        (*front)->channel = std::make_unique<ipc::Channel>(std::move(pair->first), size_t{1} << 20);
+        return pid;
+    };
+    kept.converse = [this, front](pid_t) { return read_front(*front); };
+    front_children_.keep(std::move(kept));
 }
 
 Task<void> Parent::read_front(std::shared_ptr<FrontChild> front) {

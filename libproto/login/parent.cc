@@ -19,6 +19,10 @@
 
 namespace postcot::login {
 
+namespace {
+constexpr Millis kStopPatience{10'000};
+}   // namespace
+
 Parent::Parent(const Protocol& protocol, std::string config_root, config::DovecotConf conf)
     : protocol_(protocol), config_root_(std::move(config_root)), conf_(std::move(conf)) {
     size_t processors = std::max(1u, std::thread::hardware_concurrency());
@@ -63,7 +67,7 @@ int Parent::run() {
         log::reopen();
         if (!stopping_) renew_children();   // theirs is inherited: they could not open it again
     });
-    for (size_t i = 0; i < front_count_; ++i) fronts_.spawn(front_life(i, generation_));
+    for (size_t i = 0; i < front_count_; ++i) keep_front();
     notify_ready();
     loop_.run_until_complete(whole());
     return 0;
@@ -72,22 +76,15 @@ int Parent::run() {
 Task<void> Parent::whole() {
     (void)co_await stopped_.wait();
     // Sessions say BYE and end by themselves; what has not ended after a while is killed.
-    auto waited = [](Parent& parent) -> Task<Expected<void>> {
-        co_await parent.fronts_.join();
-        co_await parent.sessions_.join();
-        co_return Expected<void>{};
-    };
-    auto joining = waited(*this);
     Scope patience;
     auto killer = [](Parent& parent) -> Task<void> {
-        auto slept = co_await sleep_for(Millis(10'000));
+        auto slept = co_await sleep_for(kStopPatience);
         if (!slept) co_return;
-        for (auto& [index, front] : parent.front_children_) kill(front->pid, SIGKILL);
-        for (pid_t pid : parent.old_fronts_) kill(pid, SIGKILL);
         for (auto& child : parent.session_children_) kill(child->pid, SIGKILL);
     };
     patience.spawn(killer(*this));
-    (void)co_await joining;
+    co_await front_children_.stop(SIGTERM, kStopPatience);
+    co_await sessions_.join();
     patience.cancel();
     co_await patience.join();
     scope_.cancel();
@@ -99,8 +96,6 @@ void Parent::stop() {
     stopping_ = true;
     notify_stopping();
     listeners_.clear();
-    for (auto& [index, front] : front_children_) kill(front->pid, SIGTERM);
-    for (pid_t pid : old_fronts_) kill(pid, SIGTERM);
     for (auto& child : session_children_) kill(child->pid, SIGTERM);
     stopped_.set();
 }
@@ -132,13 +127,7 @@ void Parent::reload() {
 // New fronts at once; the old ones stop accepting and end with their last TLS relay. Sessions keep the configuration they
 // began with: a new connection of the same owner gets a new process.
 void Parent::renew_children() {
-    ++generation_;
-    for (auto& [index, front] : front_children_) {
-        old_fronts_.push_back(front->pid);
-        kill(front->pid, SIGINT);
-    }
-    front_children_.clear();
-    for (size_t i = 0; i < front_count_; ++i) fronts_.spawn(front_life(i, generation_));
+    front_children_.renew(SIGINT);
     by_key_.clear();
 }
 

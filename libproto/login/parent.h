@@ -17,6 +17,7 @@
 #include "libproto/login/messages.h"
 #include "libproto/login/service.h"
 #include "libproto/runtime/net.h"
+#include "libproto/runtime/supervisor.h"
 
 namespace postcot::login {
 
@@ -42,7 +43,7 @@ class Parent {
     using SessionKey = std::tuple<uint32_t, uint32_t, size_t>;   // uid, gid, slot of the pool
 
     // fronts.cc
-    Task<void> front_life(size_t index, int generation);
+    void keep_front();
     Task<void> read_front(std::shared_ptr<FrontChild> front);
     Task<void> connect_auth(std::shared_ptr<FrontChild> front, uint32_t sequence);
 
@@ -66,13 +67,11 @@ class Parent {
     config::DovecotConf conf_;
     Loop loop_;
     Scope scope_;   // authd, who
-    Scope fronts_;
     Scope sessions_;
     std::vector<ServiceListener> listeners_;
     std::unique_ptr<Listener> who_listener_;
     std::unique_ptr<ipc::AuthMaster> master_;
-    std::map<size_t, std::shared_ptr<FrontChild>> front_children_;
-    std::list<pid_t> old_fronts_;
+    Supervisor front_children_{log::Dialect::kDovecot};
     std::map<SessionKey, std::shared_ptr<SessionChild>> by_key_;
     std::list<std::shared_ptr<SessionChild>> session_children_;
     std::map<std::pair<std::string, std::string>, unsigned> userip_;   // connections of (user, remote address)
@@ -80,7 +79,6 @@ class Parent {
     size_t front_count_ = 1;
     size_t pool_ = 1;
     uint64_t next_connection_ = 0;
-    int generation_ = 0;
     bool stopping_ = false;
 };
 

@@ -10,6 +10,7 @@
 #include "libproto/login/parent.h"
 #include "libproto/login/session_child.h"
 #include "libproto/login/user_log.h"
+#include "libproto/runtime/daemon.h"
 #include "libproto/runtime/sandbox.h"
 #include "libproto/runtime/subprocess.h"
 
@@ -86,7 +87,10 @@ Expected<std::shared_ptr<Parent::SessionChild>> Parent::session_for(const Logged
     if (!pair) return fail(pair.error());
     int child_end = pair->second.get();
     const LoggedIn* first = &facts;
-    auto pid = fork_child([this, child_end, first] { return run_session_child(protocol_, conf_, child_end, *first); });
+    ChildDescriptors channel;
+    channel.keep = {child_end};
+    auto pid = fork_child([this, child_end, first] { return run_session_child(protocol_, conf_, child_end, *first); },
+                          std::move(channel));
     if (!pid) return fail(pid.error());
     auto child = std::make_shared<SessionChild>();   // shared by the tables and the task that reads from it
     child->pid = *pid;
@@ -129,7 +133,7 @@ Task<void> Parent::session_life(std::shared_ptr<SessionChild> child) {
     child->connections.clear();
     session_children_.remove(child);
     if (status && WIFSIGNALED(*status) && !stopping_)
-        log::error("service({}): child {} killed with signal {}", protocol_.name, child->pid, WTERMSIG(*status));
+        log::error("{}", describe_death(log::Dialect::kDovecot, protocol_.name, child->pid, *status));
 }
 
 Task<void> Parent::hand_over(std::shared_ptr<FrontChild> front, HandOver message, UniqueFd fd) {

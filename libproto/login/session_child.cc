@@ -8,7 +8,6 @@
 
 #include "libproto/ipc/channel.h"
 #include "libproto/login/messages.h"
-#include "libproto/login/process.h"
 #include "libproto/login/user_log.h"
 #include "libproto/runtime/sandbox.h"
 
@@ -109,7 +108,6 @@ std::vector<std::string> words(const std::string& text) {
 int run_session_child(const Protocol& protocol, const config::DovecotConf& conf, int channel_fd,
                       const LoggedIn& first) {
     set_process_prefix(protocol.name + ": ");
-    close_foreign_sockets({channel_fd});
     umask(0077);
     Account account;
     account.uid = first.uid;

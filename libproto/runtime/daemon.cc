@@ -1,10 +1,9 @@
 #include "libproto/runtime/daemon.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -15,7 +14,6 @@
 #include <cstring>
 #include <vector>
 
-#include "libproto/runtime/fd.h"
 #include "libproto/runtime/log.h"
 #include "libproto/runtime/reactor.h"
 
@@ -90,20 +88,44 @@ void notify_reloading() { ::sd_notify(0, "RELOADING=1"); }
 void notify_stopping() { ::sd_notify(0, "STOPPING=1"); }
 void notify_status(const std::string& status) { ::sd_notify(0, ("STATUS=" + status).c_str()); }
 
-Expected<pid_t> fork_child(std::function<int()> body) {
+namespace {
+
+const std::vector<int>* kept_by_child = nullptr;   // set for the time of a fork
+
+void close_all_but_kept() {
+    if (!kept_by_child) return;
+    unsigned from = 3;
+    for (int fd : *kept_by_child) {   // sorted
+        if (fd < static_cast<int>(from)) continue;
+        const auto kept = static_cast<unsigned>(fd);
+        if (kept > from) ::close_range(from, kept - 1, 0);
+        from = kept + 1;
+    }
+    ::close_range(from, ~0U, 0);
+}
+
+// Closing is the first of all that a child does, before the handler that libuv has for a fork: that one makes anew the pipe which libuv has for the whole
+// process, and goes on by its numbers. Closed after it, the numbers would be given to others, whom the handler closes at the child's own next fork: PAM's
+// modules, which talk to their helpers over a pipe, lost it so.
+[[maybe_unused]] const int registered = ::pthread_atfork(nullptr, nullptr, close_all_but_kept);
+
+Expected<pid_t> fork_keeping(const std::vector<int>* kept, const std::function<int()>& body, bool has_log) {
     std::fflush(nullptr);
     pid_t parent = ::getpid();
     // A signal for the child must not run the handler that it inherits, which tells the parent: it waits until reset_after_fork().
     sigset_t all, before;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &before);
+    kept_by_child = kept;
     pid_t pid = ::fork();
     int error = errno;
+    kept_by_child = nullptr;
     if (pid != 0) sigprocmask(SIG_SETMASK, &before, nullptr);
     if (pid < 0) return fail_errno(error, "fork");
     if (pid > 0) return pid;
 
     detail::reset_after_fork();
+    if (!has_log) log::detach();
     // No orphans: a child ends with its parent. enter_sandbox() keeps this over the change of uid.
     ::prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (::getppid() != parent) ::_exit(1);
@@ -122,137 +144,15 @@ Expected<pid_t> fork_child(std::function<int()> body) {
     ::_exit(status);
 }
 
-// ---- workers
+}   // namespace
 
-struct Workers::Impl {
-    static constexpr uint64_t kHealthyMillis = 10 * 1000;   // a worker that lived so long starts again at once
-    static constexpr uint64_t kMaxDelayMillis = 60 * 1000;
-
-    struct Worker final : detail::IoHandler {
-        explicit Worker(Impl& workers) : owner(workers) {}
-        void on_io(uint32_t) override { owner.check(*this); }
-        Impl& owner;
-        pid_t pid = -1;
-        int index = 0;
-        bool retired = false;   // of an old generation: not started again
-        UniqueFd watched;
-        uint64_t started = 0;
-        uint64_t delay = 0;
-    };
-    struct Restart final : detail::TimerNode {
-        Restart(Impl& impl, Worker& to_start) : owner(impl), worker(to_start) {}
-        void on_timer() override { owner.launch(worker); }
-        Impl& owner;
-        Worker& worker;
-    };
-
-    std::string name;
-    int count;
-    std::function<int(int)> body;
-    std::vector<std::unique_ptr<Worker>> workers;
-    std::vector<std::unique_ptr<Restart>> restarts;
-
-    void launch(Worker& worker) {
-        auto pid = fork_child([this, index = worker.index] { return body(index); });
-        worker.started = detail::Reactor::now();
-        if (!pid) {
-            log::warning("{}: {}", name, pid.error().text);
-            return later(worker);
-        }
-        worker.pid = *pid;
-        worker.watched = UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, *pid, 0)));
-        if (worker.watched) detail::Reactor::current().watch(worker.watched.get(), worker, EPOLLIN);
-    }
-
-    void later(Worker& worker) {
-        worker.delay = std::min(kMaxDelayMillis, std::max<uint64_t>(1000, worker.delay * 2));
-        restarts.push_back(std::make_unique<Restart>(*this, worker));
-        restarts.back()->schedule(detail::Reactor::now() + worker.delay);
-    }
-
-    void check(Worker& worker) {
-        int status = 0;
-        if (worker.pid < 0 || ::waitpid(worker.pid, &status, WNOHANG) != worker.pid) return;
-        // As Postfix's master says it.
-        if (WIFSIGNALED(status)) {
-            log::warning("process {} pid {} killed by signal {}", name, worker.pid, WTERMSIG(status));
-        } else if (WEXITSTATUS(status) != 0) {
-            log::warning("process {} pid {} exit status {}", name, worker.pid, WEXITSTATUS(status));
-        }
-        detail::Reactor::current().unwatch(worker.watched.get());
-        worker.watched.reset();
-        worker.pid = -1;
-        ended(worker, status);   // may free the worker: the loop does not touch it after this callback
-    }
-
-    void ended(Worker& worker, int status) {
-        std::erase_if(restarts, [](const auto& restart) { return !restart->scheduled(); });
-        if (worker.retired) {
-            std::erase_if(workers, [&](const auto& entry) { return entry.get() == &worker; });
-            return;
-        }
-        bool healthy = status == 0 || detail::Reactor::now() - worker.started >= kHealthyMillis;
-        if (healthy && worker.started + 1000 <= detail::Reactor::now()) {
-            worker.delay = 0;
-            return launch(worker);
-        }
-        if (worker.delay > 0) log::warning("{}: bad command startup -- throttling", name);
-        later(worker);
-    }
-
-    void start_generation() {
-        for (int i = 0; i < count; ++i) {
-            workers.push_back(std::make_unique<Worker>(*this));
-            workers.back()->index = i;
-            launch(*workers.back());
-        }
-    }
-};
-
-Workers::Workers(std::string name, int count, std::function<int(int index)> body) : impl_(std::make_unique<Impl>()) {
-    impl_->name = std::move(name);
-    impl_->count = count;
-    impl_->body = std::move(body);
+Expected<pid_t> fork_child(std::function<int()> body, ChildDescriptors descriptors) {
+    std::vector<int> kept = std::move(descriptors.keep);
+    if (descriptors.keep_log) kept.push_back(log::descriptor());
+    std::sort(kept.begin(), kept.end());
+    return fork_keeping(&kept, body, descriptors.keep_log);
 }
 
-Workers::~Workers() {
-    constexpr int kPatienceMillis = 10 * 1000;
-    impl_->restarts.clear();
-    signal_all(SIGTERM);
-    for (int waited = 0;; waited += 10) {
-        bool all_gone = true;
-        for (auto& worker : impl_->workers) {
-            if (worker->pid < 0) continue;
-            int status;
-            if (::waitpid(worker->pid, &status, WNOHANG) != 0) {
-                worker->pid = -1;
-            } else {
-                all_gone = false;
-            }
-        }
-        if (all_gone) break;
-        if (waited == kPatienceMillis) signal_all(SIGKILL);
-        ::usleep(10 * 1000);
-    }
-    for (auto& worker : impl_->workers) {
-        if (worker->watched) detail::Reactor::current().unwatch(worker->watched.get());
-    }
-}
-
-void Workers::start() { impl_->start_generation(); }
-
-void Workers::signal_all(int signum) {
-    for (auto& worker : impl_->workers) {
-        if (worker->pid > 0) ::kill(worker->pid, signum);
-    }
-}
-
-void Workers::renew() {
-    impl_->restarts.clear();
-    for (auto& worker : impl_->workers) worker->retired = true;
-    signal_all(SIGHUP);
-    std::erase_if(impl_->workers, [](const auto& worker) { return worker->pid < 0 && !worker->watched; });
-    impl_->start_generation();
-}
+Expected<pid_t> fork_child(std::function<int()> body) { return fork_keeping(nullptr, body, true); }
 
 }   // namespace postcot

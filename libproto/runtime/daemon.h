@@ -1,11 +1,11 @@
-// What every daemon's main() shares: arguments, readiness, worker processes.
+// What every daemon's main() shares: arguments, readiness, child processes.
 #pragma once
 
 #include <sys/types.h>
 
 #include <functional>
-#include <memory>
 #include <string>
+#include <vector>
 
 #include "libproto/error.h"
 #include "libproto/runtime/loop.h"
@@ -15,7 +15,8 @@ namespace postcot {
 struct DaemonArgs {
     std::string config_root = "/etc";   // -c ROOT: holds postfix/main.cf, postfix/master.cf, dovecot/dovecot.conf
     bool verbose = false;               // -v
-    bool check_only = false;            // -t: reads the configuration as at a start, says on standard error what is wrong, and ends
+    bool check_only =
+        false;   // -t: reads the configuration as at a start, says on standard error what is wrong, and ends
 };
 // Understands -c ROOT, -v, -t, --version, --help; writes an error and exits with 64 on anything else.
 DaemonArgs parse_daemon_args(int argc, char** argv, const char* usage);
@@ -33,24 +34,15 @@ void notify_status(const std::string& status);
 Millis watchdog_interval();
 void notify_watchdog();
 
-// A fixed set of forked worker processes. The parent must have no threads (never calls blocking()) when it forks. Each child runs `body(index)` on a
-// Loop of its own and exits with its result; a child that dies is logged as Postfix's master does ("warning: process ... pid ... killed by signal")
-// and started again, with back-off after quick deaths.
-class Workers {
-  public:
-    Workers(std::string name, int count, std::function<int(int index)> body);
-    ~Workers();   // SIGTERM to all; waits
-    void start();
-    void signal_all(int signum);
-    // Reload: starts a new generation. The old one gets SIGHUP: it stops accepting and ends with its last session.
-    void renew();
-
-  private:
-    struct Impl;
-    std::unique_ptr<Impl> impl_;
+// What a forked child keeps of its parent's descriptors, besides 0 to 2.
+struct ChildDescriptors {
+    std::vector<int> keep;   // by number; the rest is closed
+    bool keep_log = true;    // the log's, too; false: the child has no log
 };
 
-// Forks one child with a fresh Loop; everything but `keep` and 0-2 that is FD_CLOEXEC stays open: the caller's RAII objects must not be used in it.
-Expected<pid_t> fork_child(std::function<int()> body);
+// Forks one child with a fresh Loop, which runs `body` and exits with its result. The parent must have no threads (never calls blocking()). The RAII
+// objects of the caller must not be used in the child, but for the descriptors that it keeps.
+Expected<pid_t> fork_child(std::function<int()> body, ChildDescriptors descriptors);
+Expected<pid_t> fork_child(std::function<int()> body);   // keeps all of them
 
 }   // namespace postcot

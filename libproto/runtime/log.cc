@@ -172,6 +172,13 @@ void open(Options options) {
     connect(s);
 }
 
+int descriptor() { return state().fd > 2 ? state().fd : -1; }
+
+void detach() {
+    state().fd = 2;
+    state().options.destination = {};
+}
+
 void reopen() {
     State& s = state();
     if (s.options.destination.kind == Destination::Kind::kStderr) return;

@@ -32,6 +32,8 @@ struct Options {
 };
 
 void open(Options options);
+int descriptor();                                 // of a file or syslog's socket: a forked child keeps it; -1: none
+void detach();                                    // it was closed: to standard error from now on
 void reopen();                                    // after log rotation
 void set_prefix(std::string prefix);              // Dovecot's per-user prefix in one-user processes
 void write(Level level, std::string_view text);   // control characters and broken UTF-8 become '?'

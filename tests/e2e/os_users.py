@@ -86,6 +86,18 @@ def test_local_mail_is_the_users_own_and_pam_lets_him_read_it():
         server.wait_for_log(rf"imap-login: Info: .*\(auth failed, 1 attempts in \d+ secs\): user=<{second}>")
 
 
+def test_a_login_needs_no_syslog():
+    """With log_path at its default, whether anybody listens at /dev/log or not. Descriptor numbers differ then: PAM's helpers must find theirs."""
+    with host() as (server, _, second, password):
+        server.stop()
+        conf = server.etc / "dovecot/dovecot.conf"
+        conf.write_text("".join(line for line in conf.read_text().splitlines(True) if not line.startswith("log_path")))
+        server.start()
+        client = imaplib.IMAP4("127.0.0.1", server.imap, timeout=30)
+        client.login(second, password)
+        client.logout()
+
+
 def test_unknown_local_users_are_refused():
     with host() as (server, first, _, __):
         client = server.smtp_client()
@@ -130,5 +142,5 @@ def test_newaliases_makes_the_index_that_is_read():
         wait_for(first, 1)
 
 
-main(test_local_mail_is_the_users_own_and_pam_lets_him_read_it, test_unknown_local_users_are_refused, test_aliases_and_forward_files,
+main(test_local_mail_is_the_users_own_and_pam_lets_him_read_it, test_a_login_needs_no_syslog, test_unknown_local_users_are_refused, test_aliases_and_forward_files,
      test_newaliases_makes_the_index_that_is_read)

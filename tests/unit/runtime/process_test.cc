@@ -16,6 +16,7 @@
 #include "libproto/runtime/reactor.h"
 #include "libproto/runtime/stream.h"
 #include "libproto/runtime/subprocess.h"
+#include "libproto/runtime/supervisor.h"
 #include "tests/unit/catch.h"
 
 using namespace postcot;
@@ -148,7 +149,93 @@ TEST_CASE("a signal to a forked child does not reach the parent's loop") {
     loop.run_until_complete(body());
 }
 
-TEST_CASE("workers that die are started again, and all end with their owner") {
+TEST_CASE("a child keeps the descriptors that are named, and its own forks find theirs") {
+    Loop loop;
+    int ends[2];
+    REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+    UniqueFd kept(ends[0]), foreign(ends[1]);
+    auto body = [kept = kept.get(), foreign = foreign.get()] {
+        if (::fcntl(kept, F_GETFD) < 0) return 1;
+        if (::fcntl(foreign, F_GETFD) == 0) return 2;
+        // What PAM's modules do: pipes to a helper, which must not lose them to the fork handlers of a library.
+        for (int i = 0; i < 8; ++i) {
+            int to_helper[2];
+            if (::pipe(to_helper) < 0) return 3;
+            pid_t helper = ::fork();
+            if (helper == 0) {
+                ::close(to_helper[1]);
+                char c = 0;
+                ::alarm(5);
+                ::_exit(::read(to_helper[0], &c, 1) == 1 && c == 'x' ? 0 : 1);
+            }
+            int status = -1;
+            if (::write(to_helper[1], "x", 1) != 1 || ::waitpid(helper, &status, 0) != helper || status != 0) return 4;
+        }
+        return Loop::current().run_until_complete([]() -> Task<int> { co_return co_await sleep_for(1ms) ? 0 : 5; }());
+    };
+    ChildDescriptors descriptors;
+    descriptors.keep = {kept.get()};
+    auto pid = fork_child(body, descriptors);
+    REQUIRE(pid);
+    auto status = loop.run_until_complete(wait_child(*pid));
+    REQUIRE(status);
+    CHECK(*status == 0);
+}
+
+TEST_CASE("a death is told in the words of Postfix's and of Dovecot's master, with the signal's name") {
+    using log::Dialect;
+    CHECK(describe_death(Dialect::kPostfix, "smtpd", 7, SIGABRT) == "process smtpd pid 7 killed by signal 6 (SIGABRT)");
+    CHECK(describe_death(Dialect::kPostfix, "smtpd", 7, 2 << 8) == "process smtpd pid 7 exit status 2");
+    CHECK(describe_death(Dialect::kDovecot, "auth", 7, SIGKILL) ==
+          "service(auth): child 7 killed with signal 9 (SIGKILL)");
+    CHECK(describe_death(Dialect::kDovecot, "auth", 7, 89 << 8) == "service(auth): child 7 returned error 89");
+}
+
+TEST_CASE("who dies at once is started again later and later, who lived for a while at once") {
+    BackOff back_off;
+    Millis waited{0};
+    int starts = 0;
+    for (; waited < 30s; ++starts) waited += back_off.after(10ms);
+    CHECK(starts < 12);
+    for (int i = 0; i < 20; ++i) CHECK(back_off.after(10ms) <= BackOff::kLongest);
+    CHECK(back_off.throttling());
+    CHECK(back_off.after(BackOff::kHealthy) == 0ms);
+    CHECK_FALSE(back_off.throttling());
+    CHECK(back_off.after(10ms) == BackOff::kFirst);
+}
+
+TEST_CASE("a failed fork is tried again, and a child that does not end when it should is killed") {
+    Loop loop;
+    auto body = []() -> Task<void> {
+        Supervisor supervisor(log::Dialect::kPostfix);
+        Event running;
+        pid_t child = 0;
+        int tries = 0;
+        Kept kept;
+        kept.name = "stubborn";
+        kept.start = [&]() -> Expected<pid_t> {
+            if (++tries == 1) return fail(EAGAIN, "fork: try again");
+            auto pid = fork_child([] {
+                ::signal(SIGTERM, SIG_IGN);
+                for (;;) ::pause();
+                return 0;
+            });
+            child = pid ? *pid : 0;
+            running.set();
+            return pid;
+        };
+        supervisor.keep(std::move(kept));
+        const auto ran = co_await running.wait(5s);
+        REQUIRE(ran);
+        CHECK(tries == 2);
+        co_await supervisor.stop(SIGTERM, 50ms);
+        CHECK(::kill(child, 0) < 0);
+        CHECK(tries == 2);
+    };
+    loop.run_until_complete(body());
+}
+
+TEST_CASE("children that die are started again, a reload replaces them, and all end with stop()") {
     Loop loop;
     auto body = [&]() -> Task<void> {
         int ends[2];
@@ -163,39 +250,52 @@ TEST_CASE("workers that die are started again, and all end with their owner") {
             return Loop::current().run_until_complete(stop.wait()) ? 0 : 1;
         };
         Stream lines(std::move(in));
-        pid_t restarted = 0;
-        {
-            Workers workers("test", 2, serve);
-            workers.start();
-            std::map<int, pid_t> pids;
-            for (int i = 0; i < 2; ++i) {
-                auto line = co_await lines.read_line(100, 5s);
-                REQUIRE(line);
-                int index = 0, pid = 0;
-                REQUIRE(sscanf(std::string(line->text).c_str(), "%d %d", &index, &pid) == 2);
-                pids[index] = pid;
-            }
-            CHECK(pids.size() == 2);
-            kill(pids[1], SIGKILL);
-            auto line = co_await lines.read_line(100, 5s);
-            REQUIRE(line);
-            int index = 0;
-            REQUIRE(sscanf(std::string(line->text).c_str(), "%d %d", &index, &restarted) == 2);
-            CHECK(index == 1);
-            CHECK(restarted != pids[1]);
-
-            workers.renew();
-            for (int i = 0; i < 2; ++i) {
-                line = co_await lines.read_line(100, 5s);
-                REQUIRE(line);
-            }
-            bool gone = false;
-            for (int i = 0; i < 100 && !gone; ++i) {
-                co_await sleep_for(20ms);
-                gone = kill(pids[0], 0) < 0 && kill(restarted, 0) < 0;
-            }
-            CHECK(gone);
+        Supervisor supervisor(log::Dialect::kPostfix);
+        for (int index = 0; index < 2; ++index) {
+            Kept kept;
+            kept.name = "test";
+            kept.start = [&serve, &out, index] {
+                ChildDescriptors descriptors;
+                descriptors.keep = {out.get()};
+                return fork_child([&serve, index] { return serve(index); }, descriptors);
+            };
+            supervisor.keep(std::move(kept));
         }
+        auto next = [&](int& index, int& pid) -> Task<bool> {
+            auto line = co_await lines.read_line(100, 5s);
+            if (!line) co_return false;
+            const std::string text(line->text);
+            co_return sscanf(text.c_str(), "%d %d", &index, &pid) == 2;
+        };
+        std::map<int, int> first, second;
+        int index = 0, pid = 0;
+        for (int i = 0; i < 2; ++i) {
+            const bool said = co_await next(index, pid);
+            REQUIRE(said);
+            first[index] = pid;
+        }
+        CHECK(first.size() == 2);
+        kill(first[1], SIGKILL);
+        const bool again = co_await next(index, pid);
+        REQUIRE(again);
+        CHECK(index == 1);
+        CHECK(pid != first[1]);
+        first[1] = pid;
+
+        supervisor.renew(SIGHUP);
+        for (int i = 0; i < 2; ++i) {
+            const bool said = co_await next(index, pid);
+            REQUIRE(said);
+            second[index] = pid;
+        }
+        CHECK(second.size() == 2);
+        bool gone = false;
+        for (int i = 0; i < 100 && !gone; ++i) {
+            co_await sleep_for(20ms);
+            gone = kill(first[0], 0) < 0 && kill(first[1], 0) < 0;
+        }
+        CHECK(gone);
+        co_await supervisor.stop(SIGTERM, 5s);
         CHECK(waitpid(-1, nullptr, WNOHANG) < 0);
     };
     loop.run_until_complete(body());

@@ -2,16 +2,20 @@
 import os
 import pathlib
 
-from _peers import DovecotPeer
-from harness import Postcot, main, wait_until
+from _peers import DovecotPeer, dovecot_version, need_root
+from harness import Postcot, main, need, wait_until
 
 UID = 12345
 LETTER = b"From: user01@example.com\nSubject: over LMTP\n\n.dot\nbody\n"
 
 
 def peer(*users):
+    need_root()
+    need("dovecot")
+    two_four = dovecot_version() >= (2, 4)
+    name, mail = ("%{user | username}", "mail_path = ") if two_four else ("%n", "mail_location = maildir:")
     dovecot = DovecotPeer({user: ("x", UID, UID, "/dev/null") for user in users},
-                          conf="protocols = lmtp\nauth_username_format = %n\nmail_location = maildir:%{env:MAILS}/%n\n")
+                          conf=f"protocols = lmtp\nauth_username_format = {name}\n{mail}%{{env:MAILS}}/{name}\n")
     mails = dovecot.root / "mails"
     mails.mkdir()
     os.chown(mails, UID, UID)

@@ -19,8 +19,10 @@ def start(lab):
         peer.run("postconf", "-e", setting)
     peer.sh("adduser --gecos '' --disabled-password bob && newaliases")
     two_four = peer.run("dovecot", "--version").stdout.startswith("2.4")
-    # Debian's own files of 2.4 say mbox in three settings, and each counts on its own.
-    peer.write("/etc/dovecot/local.conf", "mail_driver = maildir\nmail_path = ~/Maildir\nmail_inbox_path =\n" if two_four else "mail_location = maildir:~/Maildir\n")
+    if two_four:
+        # Debian's own files say mbox in three settings; local.conf cannot take the third back, and empty it means another place for INBOX.
+        peer.sh("sed -i 's/^mail_inbox_path/#&/' /etc/dovecot/conf.d/10-mail.conf")
+    peer.write("/etc/dovecot/local.conf", "mail_driver = maildir\nmail_path = ~/Maildir\n" if two_four else "mail_location = maildir:~/Maildir\n")
     peer.sh(f"systemctl restart {units(peer)} dovecot")
     peer.wait_for_port(25)
     return peer

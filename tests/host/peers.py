@@ -13,7 +13,7 @@ import _roots
 import _suite
 from _hosts import Lab, main, our_packages, skip
 
-PEERS = ["postfix", "dovecot-imapd", "dovecot-pop3d", "python3", "swaks", "libnet-ssleay-perl", "openssl", "socat"]
+PEERS = ["postfix", "dovecot-imapd", "dovecot-pop3d", "dovecot-lmtpd", "python3", "swaks", "libnet-ssleay-perl", "openssl", "socat"]
 # store: UIDs, UIDVALIDITY, flags, keywords, subscriptions and UIDLs, both ways; auth: either's socket under the other's smtpd; queue: takeover and hand-back.
 SCRIPTS = ["store_dovecot_roundtrip", "auth_dovecot_peer", "auth_postfix_peer", "postfix_queue", "relay", "lmtp", "os_users"]
 PLACE = "/srv/postcot"

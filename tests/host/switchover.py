@@ -28,7 +28,8 @@ MAIN_CF = ["myhostname=mail.example.com", "mydestination=example.com, mail.examp
 # In /etc/dovecot/conf.d, by the dialect of each Dovecot's own files.
 EDITS_2_3 = (("10-mail.conf", r"^mail_location = .*", "mail_location = maildir:~/Maildir"), ("10-auth.conf", r"^#?disable_plaintext_auth = .*", "disable_plaintext_auth = no"))
 EDITS_2_4 = (("10-mail.conf", r"^mail_driver = .*", "mail_driver = maildir"), ("10-mail.conf", r"^mail_path = .*", "mail_path = %{home}/Maildir"),
-             ("10-mail.conf", r"^mail_inbox_path = .*", "mail_inbox_path ="), ("10-auth.conf", r"^#?auth_allow_cleartext = .*", "auth_allow_cleartext = yes"))
+             ("10-mail.conf", r"^mail_inbox_path = .*", "#mail_inbox_path ="),   # not empty: then INBOX would be a folder below the others
+             ("10-auth.conf", r"^#?auth_allow_cleartext = .*", "auth_allow_cleartext = yes"))
 
 
 def say(text):

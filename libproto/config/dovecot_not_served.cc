@@ -85,7 +85,7 @@ bool changed(const DovecotSection& section, const DovecotSection::Setting& setti
         std::string value = setting.default_value;
         if (value.starts_with("$default_") && section.root)
             value = section.root->str(std::string_view(value).substr(1));
-        return setting.value != value;
+        return setting.value != value && setting.value != setting.default_value;
     }
     const auto* parameter = find_dovecot_setting(section.type, setting.key);
     return !parameter || setting.value != parameter->default_value;
@@ -227,8 +227,23 @@ void setting_line(const DovecotSection& section, const DovecotSection::Setting& 
     say("setting " + name, consequence(setting.key));
 }
 
+// local_name NAME { ssl_cert ssl_key }: the certificate for a name that clients ask for. Nothing else differs by name.
+void local_name(const DovecotSection& section, Lines& out) {
+    for (const auto& setting : section.settings) {
+        if (setting.key == "ssl_cert" || setting.key == "ssl_key") continue;
+        out.push_back(at(setting.file, setting.line) + "setting " + titled(section) + " { " + setting.key +
+                      " } is not supported: it has no effect");
+    }
+    for (const auto& child : section.children)
+        out.push_back(at(child->file, child->line) + "section " + titled(section) + " { " + titled(*child) +
+                      " } is not supported: it has no effect");
+}
+
 void section_lines(const DovecotSection& root, const DovecotSection& section, Lines& out) {
-    if (!section.served || section.type == "local" || section.type == "remote" || section.type == "local_name") {
+    bool at_top = std::any_of(root.children.begin(), root.children.end(),
+                              [&](const auto& child) { return child.get() == &section; });
+    if (section.type == "local_name" && at_top) return local_name(section, out);
+    if (!section.served || (is_dovecot_filter(section.type) && section.type != "protocol")) {
         bool empty = section.settings.empty() && section.children.empty() && (section.name.empty() || section.served);
         if (!empty)
             out.push_back(at(section.file, section.line) + "section " + titled(section) +

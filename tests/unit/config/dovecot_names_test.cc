@@ -82,6 +82,12 @@ TEST_CASE("dovecot.conf: what is known and not served is named with its place") 
           "d.conf:2: section mailbox Trash is not supported: it has no effect\n");
     CHECK(error_of("mailbox Trash {\n}\n") == "Error in configuration file d.conf line 1: Unknown setting: mailbox");
     CHECK(error_of("disable_plain_auth = no\n").find("(did you mean disable_plaintext_auth?)") != std::string::npos);
+    CHECK(said("local_name a.example {\n ssl_cert = </c\n ssl_key = </k\n}\n").empty());
+    CHECK(said("local_name a.example {\n ssl_cert = </c\n login_greeting = x\n protocol imap {\n }\n}\n") ==
+          "d.conf:3: setting local_name a.example { login_greeting } is not supported: it has no effect\n"
+          "d.conf:4: section local_name a.example { protocol imap } is not supported: it has no effect\n");
+    CHECK(said("service imap {\n user = $default_internal_user\n}\nservice lmtp {\n user =\n process_limit = 0\n}\n")
+              .empty());
     CHECK(said("dict_server {\n}\n").empty());
     CHECK(said("local 10.0.0.1 {\n ssl = no\n}\n") ==
           "d.conf:1: section local 10.0.0.1 is not supported: it has no effect\n");

@@ -64,6 +64,11 @@ Expected<SpoolAccounts> SpoolAccounts::find(const config::MainCf& main) {
 }
 
 Expected<void> prepare_folders(const std::string& queue_directory, const SpoolAccounts& accounts, bool postfix) {
+    if (accounts.root) {
+        if (auto open = reachable(accounts.owner, queue_directory); !open) {
+            return fail(open.error().code, "queue_directory: " + open.error().text);
+        }
+    }
     for (const auto& folder : kFolders) {
         if (auto made = prepare(queue_directory + folder.name, folder, accounts); !made) return made;
     }

@@ -10,8 +10,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstdint>
@@ -296,6 +298,37 @@ Expected<Account> find_account(const std::string& user, const std::string& group
         account.gid = *gid;
     }
     return account;
+}
+
+Expected<void> reachable(const Account& account, const std::string& path) {
+    if (!running_as_root() || path.empty() || path[0] != '/') return {};
+    std::vector<std::string> folders;
+    for (size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1))
+        folders.push_back(path.substr(0, slash));
+    folders.push_back(path);
+    // Asked of the kernel, as the account: access-control lists and the mount's own rules count, too.
+    pid_t pid = ::fork();
+    if (pid < 0) return fail_errno(errno, "fork");
+    constexpr int kCannotAsk = 255;
+    if (pid == 0) {
+        if (::initgroups(account.name.c_str(), account.gid) < 0 && ::setgroups(1, &account.gid) < 0)
+            ::_exit(kCannotAsk);
+        if (::setresgid(account.gid, account.gid, account.gid) < 0) ::_exit(kCannotAsk);
+        if (::setresuid(account.uid, account.uid, account.uid) < 0) ::_exit(kCannotAsk);
+        for (size_t i = 0; i < folders.size(); ++i) {
+            if (::access(folders[i].c_str(), X_OK) == 0) continue;
+            ::_exit(errno == EACCES ? static_cast<int>(std::min<size_t>(i + 1, kCannotAsk - 1)) : 0);
+        }
+        ::_exit(0);
+    }
+    int status = 0;
+    while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    const int shut = WIFEXITED(status) ? WEXITSTATUS(status) : kCannotAsk;
+    if (shut == 0) return {};
+    if (shut == kCannotAsk) return fail(EPERM, "cannot become " + account.name + " to look at " + path);
+    return fail(EACCES, "the folder " + folders[static_cast<size_t>(shut) - 1] + " is shut for " + account.name +
+                            ", who needs " + path + ": chmod o+x it, or choose another place");
 }
 
 Expected<void> enter_sandbox(const Sandbox& sandbox) {

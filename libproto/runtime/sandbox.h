@@ -16,15 +16,19 @@ struct Account {
 };
 Expected<Account> find_account(const std::string& user, const std::string& group = {});   // by name or number
 
+// Whether the account may pass through every folder on the way to `path` and, where that is there, enter it. EACCES names the first folder that is shut and for
+// whom. What is not there yet is nobody's obstacle. Without root, who could not become the account: always yes.
+Expected<void> reachable(const Account& account, const std::string& path);
+
 struct Sandbox {
-    const Account* account = nullptr;             // nullptr: stay
-    std::vector<std::string> extra_groups;        // supplementary group names
-    std::string chroot;                           // empty: none. Needs root.
-    std::vector<std::string> may_read;            // Landlock, when `filesystem` is true and the kernel has it
+    const Account* account = nullptr;        // nullptr: stay
+    std::vector<std::string> extra_groups;   // supplementary group names
+    std::string chroot;                      // empty: none. Needs root.
+    std::vector<std::string> may_read;       // Landlock, when `filesystem` is true and the kernel has it
     std::vector<std::string> may_write;
-    bool filesystem = false;                      // restrict the file system with Landlock
-    bool may_fork = false;                        // else the seccomp filter refuses fork/exec
-    bool may_connect = true;                      // else it refuses socket() and connect()
+    bool filesystem = false;   // restrict the file system with Landlock
+    bool may_fork = false;     // else the seccomp filter refuses fork/exec
+    bool may_connect = true;   // else it refuses socket() and connect()
     bool seccomp = true;
 };
 

@@ -161,6 +161,20 @@ def test_postfix_commands():
         run(BIN / "postfix", "-c", server.etc / "postfix", "reload")
 
 
+def test_a_shut_folder_is_named_before_anything_starts():
+    """As root below a home of mode 0700: the daemons' accounts cannot pass it."""
+    if os.geteuid() != 0:
+        return
+    with Postcot(start=False) as server:
+        os.chmod(server.state, 0o700)
+        for verb in ("start", "check"):
+            done = run(BIN / "postcot", verb, "-c", server.etc, check=False)
+            said = (done.stdout + done.stderr).decode()
+            assert done.returncode and f"queue_directory: the folder {server.state} is shut for postfix" in said, (verb, said)
+        assert not any(server.processes(name) for name in ("smtpd", "queued", "authd", "imapd", "pop3d"))
+        os.chmod(server.state, 0o755)
+
+
 main(test_start_status_reload_stop, test_what_dies_is_started_again, test_a_broken_file_is_named_and_the_old_configuration_stays,
      test_logins_go_on_while_authd_reloads, test_a_reload_of_everything_disturbs_no_session,
-     test_doveadm_and_dovecot_commands, test_postfix_commands)
+     test_doveadm_and_dovecot_commands, test_postfix_commands, test_a_shut_folder_is_named_before_anything_starts)

@@ -98,6 +98,14 @@ Expected<void> create_folders(const Settings& settings, Half half) {
     for (const auto& folder : folders_of(settings, half)) {
         if (auto made = create(folder); !made) return made;
     }
+    if (half != Half::kPostfix || !running_as_root()) return {};
+    auto owner = find_account(settings.main->str("mail_owner"));
+    if (!owner) return fail(owner.error());
+    for (const char* name : {"queue_directory", "data_directory"}) {
+        if (auto open = reachable(*owner, settings.main->str(name)); !open) {
+            return fail(open.error().code, std::string(name) + ": " + open.error().text);
+        }
+    }
     return {};
 }
 
@@ -128,6 +136,14 @@ std::vector<std::string> check_folders(const Settings& settings, Half half) {
         }
         if (status.st_mode & 0022 & ~folder.mode) {
             wrong.push_back(fmt::format("group or other writable: {}", folder.path));
+        }
+    }
+    if (half == Half::kDovecot) {
+        // Its sockets are for other programs' accounts.
+        auto account = find_account(settings.dovecot->str("default_internal_user"));
+        if (account) {
+            auto open = reachable(*account, settings.dovecot->str("base_dir"));
+            if (!open) wrong.push_back("base_dir: " + open.error().text);
         }
     }
     if (half == Half::kPostfix) say_set_aside(settings.main->str("queue_directory") + "/corrupt", wrong);

@@ -131,6 +131,28 @@ TEST_CASE("as root, identity and root directory are given up for good") {
     CHECK(failed == 0);
 }
 
+TEST_CASE("a folder that an account cannot pass is named, with the account") {
+    if (!running_as_root()) return;
+    auto nobody = find_account("nobody");
+    REQUIRE(nobody);
+    char made[] = "/tmp/postcot-reach-XXXXXX";
+    REQUIRE(::mkdtemp(made));   // 0700, root's
+    const std::string home = made;
+    const std::string queue = home + "/spool";
+    REQUIRE(::mkdir(queue.c_str(), 0755) == 0);
+    auto shut = reachable(*nobody, queue);
+    REQUIRE_FALSE(shut);
+    CHECK(shut.error().code == EACCES);
+    CHECK(shut.error().text.find("the folder " + home + " is shut for nobody") == 0);
+    ::chmod(home.c_str(), 0711);
+    CHECK(reachable(*nobody, queue));
+    CHECK(reachable(*nobody, queue + "/not/yet/there"));
+    ::chmod(queue.c_str(), 0700);
+    CHECK_FALSE(reachable(*nobody, queue));
+    ::rmdir(queue.c_str());
+    ::rmdir(home.c_str());
+}
+
 TEST_CASE("Landlock, where the kernel has it, leaves only the named paths") {
     Loop loop;
     if (::syscall(SYS_landlock_create_ruleset, nullptr, 0, 1) < 1) return;

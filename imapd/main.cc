@@ -30,6 +30,7 @@
 //     $base_dir/login/login, $base_dir/auth-master   authd
 #include "imapd/front.h"
 #include "imapd/process.h"
+#include "libmaildir/options.h"
 #include "libproto/login/service.h"
 
 int main(int argc, char** argv) {
@@ -38,5 +39,8 @@ int main(int argc, char** argv) {
     protocol.name = "imap";
     protocol.front = postcot::imapd::before_login;
     protocol.make_session_process = postcot::imapd::make_session_process;
+    protocol.check = [](const postcot::config::DovecotConf& conf) {
+        return postcot::maildir::check_locations(conf, "imap");
+    };
     return postcot::login::run_service(protocol, args);
 }

@@ -28,7 +28,9 @@ class Process final : public login::SessionProcess {
         if (!owner) {
             login::user_log(prefix, log::Level::kError, owner.error().text);
             Stream stream(std::move(facts.fd));
-            stream.put(imap::tagged(facts.payload, "NO", "SERVERBUG",
+            // RFC 5530 §3: UNAVAILABLE where what is configured for this user is not served, SERVERBUG for the rest.
+            bool unavailable = owner.error().enhanced == "UNAVAILABLE";
+            stream.put(imap::tagged(facts.payload, "NO", unavailable ? "UNAVAILABLE" : "SERVERBUG",
                                     "Internal error occurred. Refer to server log for more information."));
             stream.put("* BYE Internal error occurred. Refer to server log for more information.\r\n");
             (void)co_await stream.flush(Millis(5000));

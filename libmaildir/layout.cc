@@ -61,8 +61,18 @@ Expected<Location> Location::parse(const std::string& text, const std::string& h
     };
     Location out;
     std::vector<std::string> words = split_name(text, ':');
-    if (words.size() < 2 || !mime::iequals(words[0], "maildir") || words[1].empty())
-        return fail(EINVAL, "SERVERBUG", "mail_location: only maildir:<path> is supported, not \"" + text + "\"");
+    // Without a kind, or with "auto", Dovecot looks what is there; here only a Maildir can be.
+    if (words[0].starts_with("~") || words[0].starts_with("/")) words.insert(words.begin(), "auto");
+    if (mime::iequals(words[0], "mbox"))
+        return fail(
+            EINVAL, "UNAVAILABLE",
+            "mbox is not served, only Maildir: set mail_location = maildir:~/Maildir (2.4: mail_driver = maildir, "
+            "mail_path = ~/Maildir) and convert each user's mail with Dovecot's doveadm -o mail_location=" +
+                std::string("maildir:~/Maildir sync -1 -R ") + words[0] + ":...; nothing was touched");
+    if (!mime::iequals(words[0], "maildir") && !mime::iequals(words[0], "auto"))
+        return fail(EINVAL, "UNAVAILABLE", "only maildir:<path> is served, not \"" + text + "\"");
+    if (words.size() < 2) words.emplace_back();
+    if (words[1].empty()) words[1] = "~/Maildir";   // Dovecot's, where a Maildir is named without its path
     out.root = out.inbox = out.control = expand(words[1]);
     std::string index;
     for (size_t i = 2; i < words.size(); ++i) {
@@ -78,7 +88,7 @@ Expected<Location> Location::parse(const std::string& text, const std::string& h
         } else if (key == "LAYOUT" && mime::iequals(value, "fs")) {
             out.layout = Layout::kFs;
         } else if (!(key == "LAYOUT" && mime::iequals(value, "maildir++"))) {
-            return fail(EINVAL, "SERVERBUG", "mail_location: " + words[i] + " is not supported");
+            return fail(EINVAL, "UNAVAILABLE", "the suffix " + words[i] + " is not served");
         }
     }
     if (index == "MEMORY") {

@@ -1,70 +1,35 @@
 #include "libmaildir/options.h"
 
-#include <algorithm>
+#include <unistd.h>
 
+#include <algorithm>
+#include <optional>
+
+#include "libmaildir/layout.h"
 #include "libproto/config/dovecot.h"
+#include "libproto/config/variables.h"
 
 namespace postcot::maildir {
 
 namespace {
 
-std::string value_of(std::string_view name, const UserVariables& variables, bool& known) {
-    size_t at = variables.user.rfind('@');
-    known = true;
-    if (name == "u" || name == "user") return variables.user;
-    if (name == "n" || name == "username") return variables.user.substr(0, at);
-    if (name == "d" || name == "domain") return at == std::string::npos ? "" : variables.user.substr(at + 1);
-    if (name == "h" || name == "home") return variables.home;
-    known = false;
-    return {};
+// What a location may be made of. A variable that is none of these is an error.
+std::optional<std::string> value_of(std::string_view name, std::string_view protocol, const UserVariables& variables) {
+    if (name == "user" || name == "login_user" || name == "orig_user" || name == "auth_user") return variables.user;
+    if (name == "home") return variables.home;
+    if (name == "service") return std::string(protocol);
+    if (name == "uid") return std::to_string(getuid());
+    if (name == "gid") return std::to_string(getgid());
+    if (name == "pid") return std::to_string(getpid());
+    if (name == "hostname") {
+        char host[256] = {};
+        return gethostname(host, sizeof host - 1) == 0 ? std::string(host) : std::string();
+    }
+    return std::nullopt;
 }
 
-// %u, %Lu (lower case), %{user}, %%. `unknown` names the first variable that is none of ours.
-std::string expand(std::string_view text, const UserVariables& variables, std::string& unknown) {
-    std::string out;
-    for (size_t i = 0; i < text.size(); ++i) {
-        if (text[i] != '%' || i + 1 == text.size()) {
-            out += text[i];
-            continue;
-        }
-        if (text[++i] == '%') {
-            out += '%';
-            continue;
-        }
-        bool lower = false, upper = false;
-        while (i + 1 < text.size() && (text[i] == 'L' || text[i] == 'U')) {
-            (text[i] == 'L' ? lower : upper) = true;
-            ++i;
-        }
-        std::string_view name = text.substr(i, 1);
-        if (name == "{") {
-            size_t end = text.find('}', i);
-            if (end == std::string_view::npos) end = text.size();
-            name = text.substr(i + 1, end - i - 1);
-            i = end;
-            if (size_t bar = name.find('|'); bar != std::string_view::npos) {   // 2.4: %{user | lower}
-                std::string_view filter = name.substr(bar + 1);
-                lower = lower || filter.find("lower") != std::string_view::npos;
-                upper = upper || filter.find("upper") != std::string_view::npos;
-                if (filter.find("username") != std::string_view::npos)
-                    name = "n";
-                else if (filter.find("domain") != std::string_view::npos)
-                    name = "d";
-                else
-                    name = name.substr(0, bar);
-                while (name.ends_with(' ')) name.remove_suffix(1);
-            }
-        }
-        bool known = false;
-        std::string value = value_of(name, variables, known);
-        if (!known && unknown.empty()) unknown = std::string(name);
-        for (char& c : value) {
-            if (lower && c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-            if (upper && c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
-        }
-        out += value;
-    }
-    return out;
+Expected<std::string> expand(std::string_view text, std::string_view protocol, const UserVariables& variables) {
+    return config::expand_variables(text, [&](std::string_view name) { return value_of(name, protocol, variables); });
 }
 
 MailboxConfig mailbox_of(const config::DovecotSection& section) {
@@ -77,11 +42,49 @@ MailboxConfig mailbox_of(const config::DovecotSection& section) {
     return box;
 }
 
+// RFC 5530 §3: the user's mail is there and cannot be served now; a client keeps what it has.
+Error refused(const std::string& what, const std::string& why) {
+    return Error{EINVAL, "UNAVAILABLE", what + ": " + why};
+}
+
+Expected<void> check_setting(const config::DovecotSection::Setting& setting, std::string_view protocol) {
+    // No user is known yet: any stands for all, since a location's kind and suffixes do not depend on whose it is.
+    UserVariables somebody{"user@example.com", "/home/user"};
+    auto expanded = expand(setting.value, protocol, somebody);
+    std::string why;
+    if (!expanded) {
+        why = expanded.error().text;
+    } else if (expanded->empty()) {
+        return {};
+    } else if (auto location = Location::parse(*expanded, somebody.home); !location) {
+        why = location.error().text;
+    }
+    if (why.empty()) return {};
+    return fail(EINVAL, "",
+                "Error in configuration file " + setting.file + " line " + std::to_string(setting.line) + ": " +
+                    setting.key + ": " + why);
+}
+
 }   // namespace
 
-std::string expand_variables(std::string_view text, const UserVariables& variables) {
-    std::string unknown;
-    return expand(text, variables, unknown);
+Expected<void> check_locations(const config::DovecotConf& conf, std::string_view protocol) {
+    auto check = [&](const config::DovecotSection& section, std::string_view key) -> Expected<void> {
+        for (const auto& setting : section.settings) {
+            if (setting.key != key || setting.line == 0) continue;
+            if (auto good = check_setting(setting, protocol); !good) return good;
+        }
+        return {};
+    };
+    if (auto good = check(conf.root(), "mail_location"); !good) return good;
+    for (const auto& child : conf.root().children) {
+        if (child->type != "protocol" || child->name != protocol) continue;
+        if (auto good = check(*child, "mail_location"); !good) return good;
+    }
+    for (const config::DovecotSection* space : conf.sections("namespace")) {
+        if (space->is_set("disabled") && space->boolean("disabled")) continue;
+        if (auto good = check(*space, "location"); !good) return good;
+    }
+    return {};
 }
 
 Expected<StoreOptions> store_options(const config::DovecotConf& conf, std::string_view protocol,
@@ -89,9 +92,10 @@ Expected<StoreOptions> store_options(const config::DovecotConf& conf, std::strin
     StoreOptions options;
     options.user = variables.user;
     options.home = variables.home;
-    std::string unknown;
     std::string location = mail.empty() ? conf.str("mail_location", protocol) : std::string(mail);
-    options.mail_location = expand(location, variables, unknown);
+    auto expanded = expand(location, protocol, variables);
+    if (!expanded) return fail(refused(mail.empty() ? "mail_location" : "userdb field mail", expanded.error().text));
+    options.mail_location = std::move(*expanded);
     if (options.mail_location.empty()) options.mail_location = "maildir:~/Maildir";
     bool filesystem = options.mail_location.find(":LAYOUT=fs") != std::string::npos;
     for (const config::DovecotSection* section : conf.sections("namespace")) {
@@ -101,7 +105,9 @@ Expected<StoreOptions> store_options(const config::DovecotConf& conf, std::strin
         if (type == "shared") space.type = NamespaceConfig::Type::kShared;
         if (type == "public") space.type = NamespaceConfig::Type::kPublic;
         space.prefix = section->str("prefix");
-        space.location = expand(section->str("location"), variables, unknown);
+        auto place = expand(section->str("location"), protocol, variables);
+        if (!place) return fail(refused("namespace " + section->name + ": location", place.error().text));
+        space.location = std::move(*place);
         std::string separator = section->str("separator");
         bool fs = space.location.empty() ? filesystem : space.location.find(":LAYOUT=fs") != std::string::npos;
         space.separator = separator.empty() ? (fs ? '/' : '.') : separator[0];
@@ -120,7 +126,8 @@ Expected<StoreOptions> store_options(const config::DovecotConf& conf, std::strin
         space.separator = filesystem ? '/' : '.';
         options.namespaces.insert(options.namespaces.begin(), std::move(space));
     }
-    if (!unknown.empty()) return fail(EINVAL, "SERVERBUG", "mail_location: unknown variable %" + unknown);
+    auto served = Location::parse(options.mail_location, options.home);
+    if (!served) return fail(refused(mail.empty() ? "mail_location" : "userdb field mail", served.error().text));
     options.fsync_on_save = conf.str("mail_fsync", protocol) != "never";
     options.copy_with_hardlinks = conf.boolean("maildir_copy_with_hardlinks", protocol);
     return options;

@@ -49,10 +49,12 @@ struct StoreOptions {
 };
 
 // `mail` from userdb (empty: the mail_location setting). Namespaces default to one private with the INBOX.
-// Errors: a mail_location that is not a Maildir (mbox, dbox: unsupported), or an unknown variable.
+// Errors, UNAVAILABLE: a location that is not a Maildir, has a suffix that is not served, or an unknown variable; the
+// text names the setting or the userdb field.
 Expected<StoreOptions> store_options(const config::DovecotConf& conf, std::string_view protocol,
                                      const UserVariables& variables, std::string_view mail = {});
 
-std::string expand_variables(std::string_view text, const UserVariables& variables);
+// The same errors of what dovecot.conf says, before anybody logs in: "Error in configuration file <file> line <n>: ...".
+Expected<void> check_locations(const config::DovecotConf& conf, std::string_view protocol);
 
 }   // namespace postcot::maildir

@@ -36,6 +36,7 @@
 #include "libproto/login/service.h"
 #include "pop3d/front.h"
 #include "pop3d/process.h"
+#include "pop3d/settings.h"
 
 int main(int argc, char** argv) {
     using namespace postcot;
@@ -43,5 +44,6 @@ int main(int argc, char** argv) {
     protocol.name = "pop3";
     protocol.front = pop3d::before_login;
     protocol.make_session_process = pop3d::make_session_process;
+    protocol.check = pop3d::check_settings;
     return login::run_service(protocol, parse_daemon_args(argc, argv, "usage: pop3d [-c config_root] [-t] [-v]"));
 }

@@ -21,9 +21,11 @@ class Process final : public login::SessionProcess {
         if (!drop) {
             bool in_use = drop.error().enhanced == "INUSE";
             login::user_log(prefix, log::Level::kError, "Couldn't open INBOX: " + drop.error().text);
-            client.put(
-                in_use ? pop3::err("Maildrop is locked by another session.", "IN-USE")
-                       : pop3::err("Internal error occurred. Refer to server log for more information.", "SYS/TEMP"));
+            // RFC 3206: SYS/PERM where what is configured for this user is not served: trying again does not help.
+            bool unavailable = drop.error().enhanced == "UNAVAILABLE";
+            client.put(in_use ? pop3::err("Maildrop is locked by another session.", "IN-USE")
+                              : pop3::err("Internal error occurred. Refer to server log for more information.",
+                                          unavailable ? "SYS/PERM" : "SYS/TEMP"));
             (void)co_await client.flush(Millis(5000));
             co_return;
         }

@@ -18,4 +18,7 @@ struct Settings {
     bool end_of_header = false;   // pop3_client_workarounds = oe-ns-eoh
 };
 
+// What could not be done as configured: where mail is, and pop3_uidl_format. Names file and line.
+Expected<void> check_settings(const config::DovecotConf& conf);
+
 }   // namespace postcot::pop3d

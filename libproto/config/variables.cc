@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
+#include <utility>
 #include <vector>
 
 namespace postcot::config {
@@ -12,9 +14,10 @@ struct Letter {
     char letter;
     const char* name;
 };
-constexpr Letter kLetters[] = {{'u', "user"}, {'n', "username"}, {'d', "domain"},   {'s', "service"}, {'h', "home"},
-                               {'l', "lip"},  {'r', "rip"},      {'a', "lport"},    {'b', "rport"},   {'p', "pid"},
-                               {'m', "mech"}, {'c', "secured"},  {'w', "password"}, {'k', "cert"},    {'i', "uid"}};
+constexpr Letter kLetters[] = {
+    {'u', "user"},     {'n', "username"}, {'d', "domain"}, {'s', "service"},     {'h', "home"},     {'l', "lip"},
+    {'r', "rip"},      {'a', "lport"},    {'b', "rport"},  {'p', "pid"},         {'m', "mech"},     {'c', "secured"},
+    {'w', "password"}, {'k', "cert"},     {'i', "uid"},    {'v', "uidvalidity"}, {'f', "filename"}, {'g', "guid"}};
 
 struct Alias {
     std::string_view name, old_name;
@@ -33,6 +36,10 @@ std::string after_at(const std::string& user) {
 std::optional<std::string> look_up(std::string_view name, const VariableLookup& lookup) {
     for (const auto& alias : kAliases) {
         if (alias.name == name) name = alias.old_name;
+    }
+    if (name.starts_with("env:")) {
+        const char* value = getenv(std::string(name.substr(4)).c_str());
+        return std::string(value ? value : "");
     }
     if (auto value = lookup(name)) return value;
     // username, auth_username, login_username, orig_username ... come from the user they belong to.
@@ -105,40 +112,147 @@ Expected<std::string> modify(char modifier, std::string value) {
     }
 }
 
+// A pipeline's next word, up to a '|' that is in no quotes and no parentheses' string.
+std::string_view next_word(std::string_view& rest, bool& more) {
+    char quote = 0;
+    size_t i = 0;
+    for (; i < rest.size(); ++i) {
+        if (quote != 0)
+            quote = rest[i] == quote ? '\0' : quote;
+        else if (rest[i] == '\'' || rest[i] == '"')
+            quote = rest[i];
+        else if (rest[i] == '|')
+            break;
+    }
+    std::string_view word = trim(rest.substr(0, i));
+    more = i < rest.size();
+    rest.remove_prefix(more ? i + 1 : i);
+    return word;
+}
+
+struct Filter {
+    std::string_view name;
+    std::vector<std::string> arguments;
+    long number(size_t at, long otherwise) const {
+        if (at >= arguments.size()) return otherwise;
+        long value = otherwise;
+        const std::string& text = arguments[at];
+        std::from_chars(text.data(), text.data() + text.size(), value);
+        return value;
+    }
+};
+
+// name, name(), name(1, 'text')
+Filter parse_filter(std::string_view word) {
+    Filter filter;
+    size_t open = word.find('(');
+    filter.name = trim(word.substr(0, open));
+    if (open == std::string_view::npos) {   // default 'x'
+        size_t space = word.find(' ');
+        if (space == std::string_view::npos) return filter;
+        filter.name = word.substr(0, space);
+        word = trim(word.substr(space));
+    } else {
+        word = word.substr(open + 1);
+        if (word.ends_with(')')) word.remove_suffix(1);
+    }
+    std::string argument;
+    bool any = false;
+    char quote = 0;
+    for (char c : word) {
+        if (quote != 0 && c == quote) {
+            quote = 0;
+        } else if (quote != 0) {
+            argument += c;
+        } else if (c == '\'' || c == '"') {
+            quote = c;
+            any = true;
+        } else if (c == ',') {
+            filter.arguments.push_back(std::exchange(argument, {}));
+            any = false;
+        } else if (c != ' ') {
+            argument += c;
+        }
+    }
+    if (any || !argument.empty()) filter.arguments.push_back(std::move(argument));
+    return filter;
+}
+
+constexpr unsigned long kMaxWidth = 4096;
+
+// 2.4's hex(8): at least so many digits, and the last ones where there are more; hex(-8) fills on the right.
+std::string fit(std::string text, long width, char fill) {
+    size_t wanted = std::min(kMaxWidth, static_cast<unsigned long>(width < 0 ? -width : width));
+    if (wanted == 0) return text;
+    if (text.size() > wanted) return width < 0 ? text.substr(0, wanted) : text.substr(text.size() - wanted);
+    text.insert(width < 0 ? text.size() : 0, wanted - text.size(), fill);
+    return text;
+}
+
+std::string bytes_to_hex(const std::string& bytes) {
+    constexpr char kDigits[] = "0123456789abcdef";
+    std::string out;
+    for (unsigned char byte : bytes) {
+        out += kDigits[byte >> 4];
+        out += kDigits[byte & 15];
+    }
+    return out;
+}
+
+std::string substr_of(const std::string& text, long offset, long length) {
+    long size = static_cast<long>(text.size());
+    if (offset < 0) offset = std::max(0L, size + offset);
+    if (offset >= size) return {};
+    long end = length < 0 ? size + length : std::min(size, offset + length);
+    return end <= offset ? std::string() : text.substr(static_cast<size_t>(offset), static_cast<size_t>(end - offset));
+}
+
+// One of 2.4's filters on `value`; false when it is not here.
+bool run_filter(const Filter& filter, std::string& value) {
+    std::string_view name = filter.name;
+    if (name == "lower")
+        value = lower(std::move(value));
+    else if (name == "upper")
+        value = upper(std::move(value));
+    else if (name == "username")
+        value = before_at(value);
+    else if (name == "domain")
+        value = after_at(value);
+    else if (name == "domain_last")
+        value = value.rfind('@') == std::string::npos ? std::string() : value.substr(value.rfind('@') + 1);
+    else if (name == "trim")
+        value = std::string(trim(value));
+    else if (name == "reverse")
+        std::reverse(value.begin(), value.end());
+    else if (name == "ldap_dn")
+        value = dc(value);
+    else if (name == "hex")
+        value = fit(hex_of_number(value), filter.number(0, 0), '0');
+    else if (name == "hexlify")
+        value = fit(bytes_to_hex(value), filter.number(0, 0), '0');
+    else if (name == "substr" && !filter.arguments.empty())
+        value = substr_of(value, filter.number(0, 0), filter.number(1, static_cast<long>(value.size())));
+    else
+        return false;
+    return true;
+}
+
 // 2.4: "{name | filter | filter}".
 Expected<std::string> expand_pipeline(std::string_view inside, const VariableLookup& lookup) {
-    size_t bar = inside.find('|');
-    std::string_view name = trim(inside.substr(0, bar));
+    bool more = false;
+    std::string_view name = next_word(inside, more);
     auto value = look_up(name, lookup);
-    if (!value && bar == std::string_view::npos) return fail(0, "unknown variable %{" + std::string(name) + "}");
     bool known = value.has_value();
     std::string out = value.value_or(std::string());
-    while (bar != std::string_view::npos) {
-        inside.remove_prefix(bar + 1);
-        bar = inside.find('|');
-        std::string_view filter = trim(inside.substr(0, bar));
-        if (filter == "lower")
-            out = lower(std::move(out));
-        else if (filter == "upper")
-            out = upper(std::move(out));
-        else if (filter == "username")
-            out = before_at(out);
-        else if (filter == "domain")
-            out = after_at(out);
-        else if (filter == "trim")
-            out = std::string(trim(out));
-        else if (filter == "reverse")
-            std::reverse(out.begin(), out.end());
-        else if (filter.substr(0, 7) == "default") {
-            std::string_view argument = trim(filter.substr(7));
-            if (argument.size() >= 2 && argument.front() == '(' && argument.back() == ')')
-                argument = trim(argument.substr(1, argument.size() - 2));
-            if (argument.size() >= 2 && (argument.front() == '\'' || argument.front() == '"'))
-                argument = argument.substr(1, argument.size() - 2);
-            if (out.empty()) out = std::string(argument);
+    while (more) {
+        std::string_view word = next_word(inside, more);
+        Filter filter = parse_filter(word);
+        if (filter.name == "default") {
+            if (out.empty() && !filter.arguments.empty()) out = filter.arguments[0];
             known = true;
-        } else
-            return fail(0, "unsupported variable filter '" + std::string(filter) + "'");
+        } else if (!run_filter(filter, out)) {
+            return fail(0, "unsupported variable filter '" + std::string(word) + "'");
+        }
     }
     if (!known) return fail(0, "unknown variable %{" + std::string(name) + "}");
     return out;
@@ -151,7 +265,8 @@ std::string cut(const std::string& value, long offset, unsigned long width, bool
         start = static_cast<size_t>(-offset) < value.size() ? value.size() - static_cast<size_t>(-offset) : 0;
     else
         start = std::min(value.size(), static_cast<size_t>(offset));
-    std::string out = width == 0 ? value.substr(start) : value.substr(start, width);
+    // Dovecot: what is filled with zeros is never cut ("%03n" of "ann.lee" is all of it).
+    std::string out = width == 0 || zero_pad ? value.substr(start) : value.substr(start, width);
     if (zero_pad && out.size() < width) out.insert(0, width - out.size(), '0');
     return out;
 }

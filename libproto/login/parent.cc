@@ -109,6 +109,11 @@ void Parent::reload() {
         notify_ready();
         return;
     }
+    if (auto sessions = protocol_.check(*fresh); !sessions) {
+        log::error("{}; keeping the old configuration", sessions.error().text);
+        notify_ready();
+        return;
+    }
     config::DovecotConf old = conf_;
     conf_ = std::move(*fresh);
     auto prepared = prepare();

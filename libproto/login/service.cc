@@ -36,6 +36,7 @@ int run_service(const Protocol& protocol, const DaemonArgs& args) {
     signal(SIGPIPE, SIG_IGN);
     auto conf = config::DovecotConf::load(args.config_root + "/dovecot");
     if (!conf) die_of_configuration(conf.error().text);
+    if (auto sessions = protocol.check(*conf); !sessions) die_of_configuration(sessions.error().text);
     if (args.check_only) {
         if (auto tls = check_tls(*conf, protocol.name); !tls) log::fatal("{}", tls.error().text);
         return 0;

@@ -45,6 +45,8 @@ struct Protocol {
     // One connection from its greeting to its login or its end.
     std::function<Task<void>(FrontClient&)> front;
     std::function<std::unique_ptr<SessionProcess>(const config::DovecotConf&)> make_session_process;
+    // What the protocol's sessions could not do as configured: found at start, by -t and at a reload.
+    std::function<Expected<void>(const config::DovecotConf&)> check;
 };
 
 // The daemon: returns the exit status when it was told to stop.

@@ -15,8 +15,8 @@ struct UidlParts {
     std::string guid;   // %g, and %f: the file's base name
 };
 
-// Dovecot's variables %u %v %f %g with its modifiers: a width, 0 before it, X for hexadecimal, L and U for case. The default is
-// "%08Xu%08Xv". Errors name what is not understood.
+// Dovecot's variables %u (uid), %v (uidvalidity), %f (filename) and %g (guid) with its modifiers, and 2.4's
+// "%{uid | hex(8)}". The default is "%08Xu%08Xv". Errors name what is not understood.
 Expected<std::string> format_uidl(std::string_view format, const UidlParts& parts);
 
 }   // namespace postcot::pop3

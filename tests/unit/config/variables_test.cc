@@ -33,7 +33,15 @@ TEST_CASE("Dovecot variables: letters, modifiers, widths") {
                                                          {"%LDd", "example,dc=com"},
                                                          {"%{session}-%s-%r", "AbC-imap-192.0.2.1"},
                                                          {"%L{user}", "ann.lee@example.com"},
-                                                         {"%Rs", "pami"}};
+                                                         {"%Rs", "pami"},
+                                                         // As Dovecot 2.3.19 answers for ann.lee@example.com.
+                                                         {"%2.3Ln", "n.l"},
+                                                         {"%-2Ln", "an"},
+                                                         {"%-3.2Ln", "le"},
+                                                         {"%12Ln", "ann.lee"},
+                                                         {"%012Ln", "00000ann.lee"},
+                                                         {"%03Ln", "ann.lee"},
+                                                         {"%2.03Ln", "n.lee"}};
     for (auto& [text, wanted] : cases) {
         INFO(text);
         CHECK(expand_variables(text, known) == std::string(wanted));
@@ -45,6 +53,22 @@ TEST_CASE("Dovecot 2.4 variables: filters and new names") {
           std::string("example.com/ANN.LEE"));
     CHECK(expand_variables("%{remote_ip}:%{protocol}", known) == std::string("192.0.2.1:imap"));
     CHECK(expand_variables("%{login_user | default('none')}%{nosuch | default(\"-\")}", known) == std::string("none-"));
+}
+
+TEST_CASE("Dovecot 2.4 variables: filters with arguments") {
+    const std::pair<const char*, const char*> cases[] = {{"%{rport | hex}", "ff"},
+                                                         {"%{rport | hex(8)}", "000000ff"},
+                                                         {"%{rport|hex(1)}", "f"},
+                                                         {"%{user | substr(0, 3) | upper}", "ANN"},
+                                                         {"%{user | substr(-3)}", "COM"},
+                                                         {"%{service | hexlify}", "696d6170"},
+                                                         {"%{service | reverse}", "pami"},
+                                                         {"%{user | domain | ldap_dn}", "Example,dc=COM"},
+                                                         {"%{nosuch | default('a|b, c')}", "a|b, c"}};
+    for (auto& [text, wanted] : cases) {
+        INFO(text);
+        CHECK(expand_variables(text, known) == std::string(wanted));
+    }
 }
 
 TEST_CASE("Dovecot variables: what is not known is an error, not text") {

@@ -1,4 +1,6 @@
+#include "libmaildir/options.h"
 #include "libmaildir/store.h"
+#include "libproto/config/dovecot.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -415,4 +417,40 @@ TEST_CASE("RFC 5256 3, 4: sort and thread") {
     CHECK(thread(ThreadAlgorithm::kReferences) == "((4)(3))((1 2 5)(6))");
     CHECK(thread(ThreadAlgorithm::kRefs) == "((4)(3))(1 2 5)(6)");
     CHECK(thread(ThreadAlgorithm::kOrderedSubject) == "(4 3)(2)(1 (5)(6))");
+}
+
+TEST_CASE("A location that is not served is named with its line before anybody logs in") {
+    auto said = [](const std::string& text) {
+        auto conf = config::DovecotConf::parse(text, "d.conf");
+        REQUIRE(conf);
+        auto good = check_locations(*conf, "imap");
+        return good ? std::string() : good.error().text;
+    };
+    const std::string at = "Error in configuration file d.conf line ";
+    for (auto served : {"", "mail_location =\n", "mail_location = maildir:~/Maildir\n", "mail_location = maildir:\n",
+                        "mail_location = maildir:/v/%d/%1n/%Ln:INDEX=/i/%{user | username}:LAYOUT=fs\n",
+                        "mail_location = ~/Maildir\n", "mail_driver = maildir\nmail_path = ~/Maildir\n"}) {
+        INFO(served);
+        CHECK(said(served).empty());
+    }
+    CHECK(said("\nmail_location = mbox:~/mail:INBOX=/var/mail/%u\n")
+              .starts_with(at + "2: mail_location: mbox is not served"));
+    CHECK(said("mail_driver = mbox\nmail_path = %{home}/mail\nmail_inbox_path = /var/mail/%{user}\n")
+              .starts_with(at + "1: mail_location: mbox is not served"));
+    CHECK(said("mail_location = sdbox:~/dbox\n") ==
+          at + "1: mail_location: only maildir:<path> is served, not \"sdbox:~/dbox\"");
+    CHECK(said("mail_location = maildir:~/M:UTF-8\n") == at + "1: mail_location: the suffix UTF-8 is not served");
+    CHECK(said("mail_location = maildir:/v/%q\n") == at + "1: mail_location: unknown variable %q");
+    CHECK(said("protocol imap {\n  mail_location = mdbox:~/m\n}\n").starts_with(at + "2: mail_location: only"));
+    CHECK(said("protocol pop3 {\n  mail_location = mdbox:~/m\n}\n").empty());
+    CHECK(said("namespace x {\n  prefix = x.\n  location = mbox:~/m\n}\n")
+              .starts_with(at + "3: location: mbox is not served"));
+}
+
+TEST_CASE("A location from the userdb that is not served is named as such") {
+    auto conf = config::DovecotConf::parse("", "d.conf");
+    auto options = store_options(*conf, "imap", {"ann", "/home/ann"}, "mbox:~/mail");
+    REQUIRE_FALSE(options);
+    CHECK(options.error().enhanced == "UNAVAILABLE");
+    CHECK(options.error().text.starts_with("userdb field mail: mbox is not served"));
 }

@@ -59,6 +59,10 @@ TEST_CASE("pop3_uidl_format: Dovecot's default and its modifiers") {
     CHECK(format_uidl("%08Xu%08Xv", parts).value() == "000000026b054b5c");
     CHECK(format_uidl("%v.%u", parts).value() == "1795509084.2");
     CHECK(format_uidl("%f", parts).value() == "1.M2.host");
+    CHECK(format_uidl("%{uid | hex(8)}%{uidvalidity | hex(8)}", parts).value() ==
+          "000000026b054b5c");   // 2.4's default
+    CHECK(format_uidl("%{uidvalidity}-%{guid}", parts).value() == "1795509084-1.M2.host");
     CHECK_FALSE(format_uidl("%q", parts));
+    CHECK(format_uidl("%{uid | rot13}", parts).error().text == "pop3_uidl_format: unsupported variable filter 'rot13'");
     CHECK_FALSE(format_uidl("%08", parts));
 }

@@ -49,7 +49,8 @@ class AgentUnderTest {
   public:
     AgentUnderTest(int (*run)(ipc::Channel, AgentConfig), const std::string& main_cf, const std::string& master_cf) {
         AgentConfig config;
-        auto main = config::MainCf::parse(main_cf, "main.cf");
+        // Commands start in queue_directory; Debian's need not be there.
+        auto main = config::MainCf::parse("queue_directory = /tmp\n" + main_cf, "main.cf");
         REQUIRE(main.has_value());
         config.main = *main;
         auto master = config::MasterCf::parse(master_cf, "master.cf", *main);

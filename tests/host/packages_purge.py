@@ -13,7 +13,7 @@ UNITS = ("postfix", "dovecot", "postcot-queued", "postcot-smtpd", "postcot-authd
 def state(host):
     """What is ours to keep: configuration, queue, accounts, the units that boot starts."""
     # Files of their programs that nobody reads here may go, their init scripts and hooks.
-    configuration = host.sh("cd /etc && find postfix dovecot pam.d/dovecot -type f -exec sha256sum {} + | grep -vE 'postfix/(post-install|postfix-script|postfix-files|makedefs.out|dynamicmaps)'"
+    configuration = host.sh("cd /etc && find postfix dovecot pam.d/dovecot -type f -exec sha256sum {} + | grep -vE 'postfix/(post-install|postfix-script|postfix-files|makedefs.out|dynamicmaps|(main|master).cf.proto)'"
                             " | sort").stdout
     accounts = host.sh("getent passwd postfix dovecot dovenull; getent group postdrop").stdout
     queue = host.run("postqueue", "-p").stdout

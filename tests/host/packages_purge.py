@@ -49,6 +49,9 @@ def after_takeover(lab):
     host = lab.host("mail.example.com", ["postfix", "dovecot-imapd", "dovecot-pop3d", "ufw"])
     host.write("/etc/resolv.conf", "nameserver 127.0.0.1\n")
     host.sh("useradd -m keeper; postconf -e 'smtpd_banner = kept' defer_transports=smtp mydestination=localhost; echo '# kept' >>/etc/dovecot/conf.d/20-imap.conf; systemctl restart postfix")
+    # Debian's own files say mbox, of which we serve nothing; in 2.3's words or in 2.4's.
+    host.sh("sed -i 's|^mail_location = .*|mail_location = maildir:~/Maildir|; s|^mail_driver = .*|mail_driver = maildir|; s|^mail_path = .*|mail_path = %{home}/Maildir|; s|^mail_inbox_path|#&|'"
+            " /etc/dovecot/conf.d/10-mail.conf")
     host.run("apt-get", "update")
     install(host)
     host.sh("printf 'Subject: x\\n\\nx\\n' | sendmail -f root somebody@other.test")

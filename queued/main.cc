@@ -101,7 +101,11 @@ int main(int argc, char** argv) {
     // Tables and templates are opened here to find errors; the manager opens its own. Mail is handed back without them.
     Expected<std::unique_ptr<queued::ManagerConfig>> tried;
     if (!hand_back.wanted) tried = queued::ManagerConfig::load(configuration->main, configuration->master);
-    const auto unserved = queued::unserved_deliveries(configuration->main, configuration->master);
+    auto unserved = queued::unserved_deliveries(configuration->main, configuration->master);
+    if (!hand_back.wanted) {
+        for (auto& problem : queued::remote_problems({configuration->main, configuration->master}))
+            unserved.push_back(std::move(problem));
+    }
     if (args.check_only) {
         for (const auto& remark : unserved) std::fprintf(stderr, "queued: warning: %s\n", remark.c_str());
         if (!tried) std::fprintf(stderr, "queued: fatal: %s\n", tried.error().text.c_str());
@@ -122,13 +126,15 @@ int main(int argc, char** argv) {
         ::prctl(PR_SET_NAME, "queued: local");
         open_log(c.main, verbose, "local");
         Loop loop;
-        return queued::run_local_agent(ipc::Channel(std::move(fd)), queued::AgentConfig{std::move(c.main), std::move(c.master)});
+        return queued::run_local_agent(ipc::Channel(std::move(fd)),
+                                       queued::AgentConfig{std::move(c.main), std::move(c.master)});
     };
     jobs.remote = [verbose = args.verbose](UniqueFd fd, queued::Configuration c) {
         ::prctl(PR_SET_NAME, "queued: remote");
         open_log(c.main, verbose, "smtp");
         Loop loop;
-        return queued::run_remote_agent(ipc::Channel(std::move(fd)), queued::AgentConfig{std::move(c.main), std::move(c.master)});
+        return queued::run_remote_agent(ipc::Channel(std::move(fd)),
+                                        queued::AgentConfig{std::move(c.main), std::move(c.master)});
     };
     return queued::run_parent(args.config_root, std::move(*configuration), jobs);
 }

@@ -54,6 +54,8 @@ struct Context {
     std::string helo_name;
     bool extended = false;   // EHLO or LHLO
     bool tls = false;
+    std::string tls_protocol, tls_cipher;   // empty in the clear
+    int tls_bits = 0;
     std::string sasl_method, sasl_username, sasl_sender;
     bool pipelined = false;   // more input waits where none may (reject_unauth_pipelining)
 

@@ -86,7 +86,7 @@ Expected<void> read_tls(const config::MainCf& main, Service& out) {
         return fail(EINVAL, "smtpd_tls_security_level: bad value \"" + level + "\", expected none, may or encrypt");
     }
     out.wrapper_mode = main.boolean("smtpd_tls_wrappermode");
-    if (out.wrapper_mode && out.tls_level == TlsLevel::kNone) out.tls_level = TlsLevel::kEncrypt;
+    if (out.wrapper_mode) out.tls_level = TlsLevel::kEncrypt;   // RFC 8314 §3: all of it is under TLS
     out.tls_auth_only = main.boolean("smtpd_tls_auth_only") || out.tls_level == TlsLevel::kEncrypt;
     out.tls_received_header = main.boolean("smtpd_tls_received_header");
     out.tls_loglevel = static_cast<int>(main.integer("smtpd_tls_loglevel"));
@@ -252,6 +252,24 @@ Expected<std::shared_ptr<const Service>> Service::make_stand_alone(const config:
     return std::shared_ptr<const Service>(std::move(out));
 }
 
+// postscreen(8) passes whom it lets in to the smtpd service of type pass. Its tests are not there yet: everybody is let in.
+static Expected<void> behind_postscreen(config::MasterService& entry, const config::MainCf& main,
+                                        const config::MasterCf& master) {
+    auto own = main.with_overrides(entry.overrides);
+    if (!own) return fail(std::move(own.error()));
+    const auto name = own->str("smtpd_service_name");
+    const auto* behind = master.find(name, "pass");
+    if (!behind || behind->command != "smtpd") {
+        return fail(EINVAL, master.file() + ": line " + std::to_string(entry.line) + ": service " + entry.name +
+                                ": postscreen needs a service \"" + name +
+                                " pass ... smtpd\" to pass its connections to");
+    }
+    entry.command = behind->command;
+    entry.overrides = behind->overrides;
+    entry.max_processes = behind->max_processes;
+    return {};
+}
+
 Expected<Configuration> load_configuration(const std::string& root) {
     auto main = config::MainCf::load(root + "/postfix");
     if (!main) return fail(std::move(main.error()));
@@ -259,9 +277,13 @@ Expected<Configuration> load_configuration(const std::string& root) {
     if (!master) return fail(std::move(master.error()));
     Configuration out;
     out.main = *main;
-    for (const auto& entry : master->services()) {
+    for (auto entry : master->services()) {
+        if (entry.command == "postscreen" && entry.type == "inet") {
+            if (auto behind = behind_postscreen(entry, *main, *master); !behind) return fail(std::move(behind.error()));
+        }
+        if (entry.type == "pass") continue;   // nobody hands connections over
         if (entry.command != "smtpd" && entry.command != "lmtpd") continue;
-        if (entry.type != "inet" && entry.type != "unix" && entry.type != "pass") continue;
+        if (entry.type != "inet" && entry.type != "unix") continue;
         auto service = Service::make(entry, *main, &*master);
         if (!service) return fail(std::move(service.error()));
         out.services.push_back(std::move(*service));

@@ -10,63 +10,12 @@
 #include "libproto/runtime/log.h"
 #include "libproto/runtime/loop_inl.h"
 #include "smtpd/session.h"
+#include "smtpd/tls_settings.h"
 
 namespace postcot::smtpd {
 namespace {
 
 constexpr Millis kDrainTime{20000};   // what sessions get to end their message in
-
-// smtpd_tls_protocols: ">=TLSv1.2", or the old "!SSLv2, !SSLv3, !TLSv1". The lowest version that is allowed.
-std::string minimum_protocol(const Service& service) {
-    const char* name =
-        service.tls_level == TlsLevel::kEncrypt ? "smtpd_tls_mandatory_protocols" : "smtpd_tls_protocols";
-    std::string lowest = "TLSv1";
-    static constexpr const char* kVersions[] = {"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"};
-    for (const auto& word : service.main.list(name)) {
-        if (word.rfind(">=", 0) == 0) {
-            lowest = word.substr(2);
-        } else if (word.front() == '!') {
-            for (size_t i = 0; i + 1 < std::size(kVersions); ++i) {
-                if (word.substr(1) == kVersions[i] && lowest == kVersions[i]) lowest = kVersions[i + 1];
-            }
-        }
-    }
-    // DESIGN: TLS 1.2 and up unless the administrator asked for less by name.
-    const bool asked = service.main.is_set(name);
-    if (!asked && (lowest == "TLSv1" || lowest == "TLSv1.1")) return "TLSv1.2";
-    return lowest;
-}
-
-Expected<std::shared_ptr<TlsContext>> open_tls(const Service& service) {
-    if (service.tls_level == TlsLevel::kNone) return std::shared_ptr<TlsContext>();
-    const auto& main = service.main;
-    TlsServerOptions options;
-    for (const auto& file : main.list("smtpd_tls_chain_files")) options.identities.push_back({"", file, file});
-    if (options.identities.empty()) {
-        const auto cert = main.str("smtpd_tls_cert_file");
-        auto key = main.str("smtpd_tls_key_file");
-        if (key.empty()) key = cert;
-        if (!cert.empty() && cert != "none") options.identities.push_back({"", cert, key});
-    }
-    if (options.identities.empty()) {
-        // Postfix: opportunistic TLS without a certificate is no TLS; mandatory TLS is an error that clients see.
-        log::warning_as(service.ident, "No server certs available. TLS won't be enabled");
-        return std::shared_ptr<TlsContext>();
-    }
-    options.min_protocol = minimum_protocol(service);
-    const auto grade =
-        main.str(service.tls_level == TlsLevel::kEncrypt ? "smtpd_tls_mandatory_ciphers" : "smtpd_tls_ciphers");
-    if (grade == "high") options.ciphers = main.str("tls_high_cipherlist") + ":!aNULL";
-    options.ca_file = main.str("smtpd_tls_CAfile");
-    options.prefer_server_ciphers = main.boolean("tls_preempt_cipherlist");
-    auto context = TlsContext::server(options);
-    if (!context) {
-        // As Postfix: the service goes on without TLS, and says why.
-        log::warning_as(service.ident, "cannot load TLS certificate: {}: disabling TLS support", context.error().text);
-        return std::shared_ptr<TlsContext>();
-    }
-    return *context;
-}
 
 size_t raise_descriptor_limit() {
     rlimit limit{};
@@ -209,6 +158,8 @@ Expected<void> check_configuration(const Configuration& configuration) {
         if (!tables) return fail(configuration.main.located(std::move(tables.error())));
         auto restrictions = Restrictions::open(service, *tables, names);
         if (!restrictions) return fail(configuration.main.located(std::move(restrictions.error())));
+        auto tls = open_tls(*service);
+        if (!tls) return fail(configuration.main.located(std::move(tls.error())));
     }
     return {};
 }

@@ -436,7 +436,8 @@ std::vector<std::string> MainCf::warnings(const MasterCf* master) const {
                 out.push_back(where + "parameter " + name + ": " + word);
             }
         }
-        for (const auto& remark : unserved(service, integer("default_process_limit"))) out.push_back(where + remark);
+        for (const auto& remark : unserved(service, *master, integer("default_process_limit")))
+            out.push_back(where + remark);
     }
     return out;
 }

@@ -14,6 +14,6 @@ namespace postcot::config {
 std::string unsupported_word(std::string_view parameter, std::string_view value);
 
 // What of a service is not done: its command, its type, its process limit. `default_limit` is default_process_limit.
-std::vector<std::string> unserved(const MasterService& service, int64_t default_limit);
+std::vector<std::string> unserved(const MasterService& service, const MasterCf& master, int64_t default_limit);
 
 }   // namespace postcot::config

@@ -1,5 +1,6 @@
 #include "libproto/config/values.h"
 
+#include <cerrno>
 #include <limits>
 
 #include "libproto/config/logical_lines.h"
@@ -157,6 +158,27 @@ bool parse_dovecot_size(std::string_view text, uint64_t& value) {
     if (number > (std::numeric_limits<uint64_t>::max() >> shift)) return false;
     value = number << shift;
     return true;
+}
+
+Expected<WithAttributes> parse_with_attributes(std::string_view text) {
+    auto inner = [](std::string_view braced) { return trim(braced.substr(1, braced.size() - 2)); };
+    auto braced = [](std::string_view word) { return word.size() >= 2 && word.front() == '{' && word.back() == '}'; };
+    text = trim(text);
+    if (braced(text) && split_list(text).size() == 1) text = inner(text);
+    WithAttributes out;
+    for (const auto& word : split_list(text)) {
+        if (out.name.empty()) {
+            out.name = word;
+            continue;
+        }
+        std::string_view pair = braced(word) ? inner(word) : std::string_view(word);
+        const size_t equals = pair.find('=');
+        const auto name = trim(pair.substr(0, equals));
+        if (equals == std::string_view::npos || name.empty())
+            return fail(EINVAL, "malformed option: expected name=value: \"" + word + '"');
+        out.attributes.emplace_back(name, trim(pair.substr(equals + 1)));
+    }
+    return out;
 }
 
 bool parse_octal(std::string_view text, int64_t& value) {

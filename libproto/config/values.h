@@ -5,7 +5,10 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
+
+#include "libproto/error.h"
 
 namespace postcot::config {
 
@@ -15,6 +18,14 @@ bool parse_postfix_time(std::string_view text, char default_unit,
                         std::chrono::seconds& value);   // 3600, 60m, 1h, 5d, 1w
 // Split at commas and white space; a {} group stays one element, with its braces. Unbalanced: the rest is one element.
 std::vector<std::string> split_list(std::string_view text);
+
+// "inet:host:port, timeout=3s, { default_action = REJECT no }": what Postfix takes as "{ name, attribute=value ... }", with or without its outer
+// braces. A value with separators in it stands, with its name, in braces of its own.
+struct WithAttributes {
+    std::string name;
+    std::vector<std::pair<std::string, std::string>> attributes;
+};
+Expected<WithAttributes> parse_with_attributes(std::string_view text);
 
 // Dovecot: yes, y, 1, no, n, 0, any case.
 bool parse_dovecot_boolean(std::string_view text, bool& value);

@@ -28,6 +28,16 @@ Expected<std::string> as_file(const std::string& value, std::vector<UniqueFd>& k
     return path;
 }
 
+// ssl_min_protocol: a version, ANY, or LATEST (of those the library has).
+Expected<TlsVersions> versions_of(const config::DovecotConf& conf, const std::string& protocol) {
+    const auto least = conf.str("ssl_min_protocol", protocol);
+    if (least.empty()) return TlsVersions{kTls12, 0, {}};
+    if (least == "ANY") return TlsVersions{};
+    auto versions = parse_tls_protocols(">=" + (least == "LATEST" ? std::string("TLSv1.3") : least));
+    if (!versions) return fail(EINVAL, "ssl_min_protocol: unknown TLS protocol version: " + least);
+    return versions;
+}
+
 }   // namespace
 
 Expected<std::shared_ptr<TlsContext>> server_tls(const config::DovecotConf& conf, const std::string& protocol) {
@@ -56,7 +66,9 @@ Expected<std::shared_ptr<TlsContext>> server_tls(const config::DovecotConf& conf
             add(section->name, section->str("ssl_cert"), section->is_set("ssl_key") ? section->str("ssl_key") : key);
         if (!added) return fail(added.error());
     }
-    options.min_protocol = conf.str("ssl_min_protocol", protocol);
+    auto versions = versions_of(conf, protocol);
+    if (!versions) return fail(std::move(versions.error()));
+    options.versions = *versions;
     options.ciphers = conf.str("ssl_cipher_list", protocol);
     options.prefer_server_ciphers = conf.boolean("ssl_prefer_server_ciphers", protocol);
     options.ask_client_cert = conf.boolean("ssl_verify_client_cert", protocol);

@@ -20,17 +20,26 @@
 namespace postcot {
 
 class TlsContext;
+struct TlsHandshake;
 
 struct TlsInfo {
     std::string protocol;   // "TLSv1.3"
     std::string cipher;     // "TLS_AES_256_GCM_SHA384"
     int bits = 0;           // of the cipher in use
     int algorithm_bits = 0;
-    std::string sni;            // server side: what the client asked for
+    std::string sni;              // server side: what the client asked for
+    bool peer_shown = false;      // it presented a certificate
+    bool peer_trusted = false;    // whose chain leads to a CA that is trusted here
     bool peer_verified = false;   // chain and, for clients, host name
-    std::string peer_name;      // subject CN or first DNS name of the peer's certificate, if any
+    std::string peer_name;        // subject CN or first DNS name of the peer's certificate, if any
     bool resumed = false;
-    std::string exporter;       // RFC 9266 tls-exporter channel binding, 32 octets, or empty
+    // TLS 1.3 names them apart from the cipher: "X25519", "ECDHE (prime256v1)"; "RSA-PSS (2048 bits)" with "SHA256". Else empty.
+    std::string key_exchange, server_signature, server_digest, client_signature, client_digest;
+
+    // As Postfix logs it: "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits) key-exchange X25519 server-signature ...".
+    std::string summary() const;
+    std::string signatures() const;   // its part from "key-exchange" on
+    std::string exporter;             // RFC 9266 tls-exporter channel binding, 32 octets, or empty
 };
 
 struct Line {
@@ -77,6 +86,7 @@ class Stream {
     Task<Expected<void>> start_tls_server(TlsContext& context, Millis timeout);
     // `server_name` is sent as SNI and, if the context verifies, checked.
     Task<Expected<void>> start_tls_client(TlsContext& context, std::string server_name, Millis timeout);
+    Task<Expected<void>> start_tls_client(TlsContext& context, TlsHandshake wanted, Millis timeout);
     const TlsInfo* tls() const;   // nullptr in the clear
 
     // Timeout that reads and writes use when none is given.

@@ -38,6 +38,64 @@ std::string name_of(X509* certificate) {
     return name;
 }
 
+// "RSA-PSS (2048 bits)", "ECDSA (prime256v1)", "ED25519": kind and size of the key that signed.
+std::string signature_name(int kind, EVP_PKEY* key) {
+    const char* plain = OBJ_nid2sn(kind);
+    std::string name = kind == EVP_PKEY_EC        ? "ECDSA"
+                       : kind == EVP_PKEY_RSA     ? "RSA"
+                       : kind == EVP_PKEY_RSA_PSS ? "RSA-PSS"
+                       : plain                    ? plain
+                                                  : "";
+    if (kind == EVP_PKEY_EC) {
+        char group[80];
+        size_t length = 0;
+        if (key && EVP_PKEY_get_group_name(key, group, sizeof group, &length) == 1)
+            name += std::string(" (") + group + ')';
+    } else if ((kind == EVP_PKEY_RSA || kind == EVP_PKEY_RSA_PSS) && key) {
+        name += " (" + std::to_string(EVP_PKEY_get_bits(key)) + " bits)";
+    }
+    return name;
+}
+
+std::string exchange_name(EVP_PKEY* key) {
+    const int kind = EVP_PKEY_get_base_id(key);
+    if (kind == EVP_PKEY_DH) return "DHE (" + std::to_string(EVP_PKEY_get_bits(key)) + " bits)";
+    if (kind == EVP_PKEY_EC) {
+        char group[80];
+        size_t length = 0;
+        std::string name = "ECDHE";
+        if (EVP_PKEY_get_group_name(key, group, sizeof group, &length) == 1) name += std::string(" (") + group + ')';
+        return name;
+    }
+    const char* name = OBJ_nid2sn(kind);
+    return name ? name : "";
+}
+
+// RFC 8446 §4.2.3: since TLS 1.3 the cipher suite says nothing of key exchange and signatures.
+void describe_signatures(SSL* ssl, TlsInfo& info) {
+    if (SSL_version(ssl) < TLS1_3_VERSION) return;
+    EVP_PKEY* exchange = nullptr;
+    if (SSL_get_peer_tmp_key(ssl, &exchange) == 1 && exchange) info.key_exchange = exchange_name(exchange);
+    EVP_PKEY_free(exchange);
+    const bool server = SSL_is_server(ssl) == 1;
+    int kind = NID_undef, digest = NID_undef;
+    X509* theirs = SSL_get0_peer_certificate(ssl);
+    if (theirs && SSL_get_peer_signature_type_nid(ssl, &kind) == 1 && kind != NID_undef) {
+        (server ? info.client_signature : info.server_signature) = signature_name(kind, X509_get0_pubkey(theirs));
+        if (SSL_get_peer_signature_nid(ssl, &digest) == 1 && digest != NID_undef)
+            (server ? info.client_digest : info.server_digest) = OBJ_nid2sn(digest);
+    }
+    X509* ours = SSL_get_certificate(ssl);
+    digest = NID_undef;
+    if (ours && SSL_get_signature_nid(ssl, &digest) == 1 && digest != NID_undef) {
+        EVP_PKEY* key = X509_get0_pubkey(ours);
+        kind = EVP_PKEY_get_base_id(key);
+        if (kind == EVP_PKEY_RSA) kind = EVP_PKEY_RSA_PSS;   // §4.2.3: TLS 1.3 signs with no other padding
+        (server ? info.server_signature : info.client_signature) = signature_name(kind, key);
+        (server ? info.server_digest : info.client_digest) = OBJ_nid2sn(digest);
+    }
+}
+
 TlsInfo describe(SSL* ssl) {
     TlsInfo info;
     info.protocol = SSL_get_version(ssl);
@@ -48,8 +106,12 @@ TlsInfo describe(SSL* ssl) {
     if (const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)) info.sni = name;
     if (X509* certificate = SSL_get0_peer_certificate(ssl)) {
         info.peer_name = name_of(certificate);
-        info.peer_verified = SSL_get_verify_result(ssl) == X509_V_OK;
+        info.peer_shown = true;
+        const long verdict = SSL_get_verify_result(ssl);
+        info.peer_trusted = verdict == X509_V_OK || verdict == X509_V_ERR_HOSTNAME_MISMATCH;
+        info.peer_verified = verdict == X509_V_OK;
     }
+    describe_signatures(ssl, info);
     info.resumed = SSL_session_reused(ssl) == 1;
     // RFC 9266 §2; with TLS 1.2 only where the extended master secret makes it safe.
     if (SSL_version(ssl) >= TLS1_3_VERSION || SSL_get_extms_support(ssl) == 1) {
@@ -141,7 +203,7 @@ Task<Expected<void>> Stream::Impl::handshake(Millis timeout) {
             code = EPROTO;
             long verify = SSL_get_verify_result(ssl);
             text = openssl_reason("TLS handshake");
-            if (verify != X509_V_OK && !SSL_is_server(ssl)) {
+            if (verify != X509_V_OK && !SSL_is_server(ssl) && SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE) {
                 text = std::string("TLS certificate not trusted: ") + X509_verify_cert_error_string(verify);
             }
         }
@@ -182,7 +244,21 @@ Task<Expected<void>> Stream::start_tls_server(TlsContext& context, Millis timeou
     co_return done;
 }
 
+namespace {
+
+bool is_literal(const std::string& name) {
+    return name.find_first_not_of("0123456789.") == std::string::npos || name.find(':') != std::string::npos;
+}
+
+}   // namespace
+
 Task<Expected<void>> Stream::start_tls_client(TlsContext& context, std::string server_name, Millis timeout) {
+    TlsHandshake wanted;
+    wanted.server_name = std::move(server_name);
+    return start_tls_client(context, std::move(wanted), timeout);
+}
+
+Task<Expected<void>> Stream::start_tls_client(TlsContext& context, TlsHandshake wanted, Millis timeout) {
     Impl& s = *impl_;
     if (s.ssl) co_return fail(EISCONN, "TLS already active");
     auto flushed = co_await s.drain_to(0, timeout);
@@ -192,18 +268,43 @@ Task<Expected<void>> Stream::start_tls_client(TlsContext& context, std::string s
     if (!s.ssl) co_return fail(ENOMEM, "no memory for TLS");
     SSL_set_fd(s.ssl, s.fd.get());
     SSL_set_connect_state(s.ssl);
-    if (!server_name.empty()) {
-        bool literal = server_name.find_first_not_of("0123456789.") == std::string::npos ||
-                       server_name.find(':') != std::string::npos;
-        if (literal) {
-            X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(s.ssl), server_name.c_str());
+    if (auto limited = limit_handshake(s.ssl, wanted); !limited) {
+        // Nothing was said yet; whoever wants to go on without TLS connects anew.
+        s.read_error = s.write_error = limited.error().code;
+        co_return limited;
+    }
+    if (!wanted.server_name.empty() && !is_literal(wanted.server_name))
+        SSL_set_tlsext_host_name(s.ssl, wanted.server_name.c_str());   // RFC 6066 §3: no address literals
+    if (wanted.names.empty() && !wanted.server_name.empty()) wanted.names.push_back(wanted.server_name);
+    for (const auto& name : wanted.names) {
+        if (is_literal(name)) {
+            X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(s.ssl), name.c_str());
         } else {
-            SSL_set_tlsext_host_name(s.ssl, server_name.c_str());   // RFC 6066 §3: no address literals
-            SSL_set1_host(s.ssl, server_name.c_str());
+            SSL_add1_host(s.ssl, name.c_str());
         }
     }
     auto done = co_await with_deadline(timeout, s.handshake(kNoTimeout));
     co_return done;
+}
+
+std::string TlsInfo::signatures() const {
+    std::string out;
+    auto add = [&out](const char* what, const std::string& value) {
+        if (!value.empty()) out += std::string(out.empty() ? "" : " ") + what + ' ' + value;
+    };
+    add("key-exchange", key_exchange);
+    add("server-signature", server_signature);
+    add("server-digest", server_digest);
+    add("client-signature", client_signature);
+    add("client-digest", client_digest);
+    return out;
+}
+
+std::string TlsInfo::summary() const {
+    std::string out = protocol + " with cipher " + cipher + " (" + std::to_string(bits) + '/' +
+                      std::to_string(algorithm_bits) + " bits)";
+    if (auto more = signatures(); !more.empty()) out += ' ' + more;
+    return out;
 }
 
 }   // namespace postcot

@@ -6,7 +6,10 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <cstdint>
 #include <map>
+
+#include "libproto/runtime/tls_chains.h"
 
 namespace postcot {
 
@@ -25,34 +28,41 @@ tl::unexpected<Error> openssl_failure(std::string what) {
     return fail(EPROTO, what);
 }
 
-Expected<int> protocol_number(const std::string& name) {
-    if (name.empty()) return TLS1_2_VERSION;
-    if (name == "TLSv1" || name == "TLSv1.0") return TLS1_VERSION;
-    if (name == "TLSv1.1") return TLS1_1_VERSION;
-    if (name == "TLSv1.2") return TLS1_2_VERSION;
-    if (name == "TLSv1.3") return TLS1_3_VERSION;
-    return fail(EINVAL, "unknown TLS protocol version: " + name);
-}
-
 std::string lower(std::string text) {
     for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
     return text;
 }
 
-Expected<ContextPtr> base_context(const SSL_METHOD* method, const std::string& min_protocol,
-                                  const std::string& ciphers) {
-    auto version = protocol_number(min_protocol);
-    if (!version) return fail(version.error());
+template <typename SetOption>
+void without_excluded(const TlsVersions& versions, SetOption set) {
+    constexpr std::pair<int, unsigned long> kOff[] = {{SSL3_VERSION, SSL_OP_NO_SSLv3},
+                                                      {TLS1_VERSION, SSL_OP_NO_TLSv1},
+                                                      {TLS1_1_VERSION, SSL_OP_NO_TLSv1_1},
+                                                      {TLS1_2_VERSION, SSL_OP_NO_TLSv1_2},
+                                                      {TLS1_3_VERSION, SSL_OP_NO_TLSv1_3}};
+    for (const auto& [version, option] : kOff) {
+        if (!versions.allow(version)) set(static_cast<long>(option));
+    }
+}
+
+Expected<ContextPtr> base_context(const SSL_METHOD* method, const TlsVersions& versions, const std::string& ciphers,
+                                  int security_level) {
     ERR_clear_error();
     ContextPtr context(SSL_CTX_new(method));
     if (!context) return openssl_failure("cannot create a TLS context");
     SSL_CTX* ctx = context.get();
-    SSL_CTX_set_min_proto_version(ctx, *version);
+    if (versions.none()) return fail(EINVAL, "no TLS version is left to use");
+    without_excluded(versions, [ctx](long option) { SSL_CTX_set_options(ctx, static_cast<uint64_t>(option)); });
+    if (SSL_CTX_set_min_proto_version(ctx, versions.floor) != 1 ||
+        SSL_CTX_set_max_proto_version(ctx, versions.ceiling) != 1)
+        return openssl_failure("TLS versions");
     // A mail protocol says itself where it ends, so a missing close_notify truncates nothing.
     SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                               SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_AUTO_RETRY);
     SSL_CTX_set_read_ahead(ctx, 1);
+    // Before the list, which may name another.
+    if (security_level != kLibrarysOwnLevel) SSL_CTX_set_security_level(ctx, security_level);
     if (!ciphers.empty() && SSL_CTX_set_cipher_list(ctx, ciphers.c_str()) != 1) {
         return openssl_failure("invalid TLS cipher list: " + ciphers);
     }
@@ -72,7 +82,46 @@ Expected<void> load_identity(SSL_CTX* ctx, const std::string& cert_file, const s
     return {};
 }
 
+Expected<void> load_authorities(SSL_CTX* ctx, const std::string& file, const std::string& path) {
+    ERR_clear_error();
+    if (!file.empty() && SSL_CTX_load_verify_locations(ctx, file.c_str(), nullptr) != 1)
+        return openssl_failure("cannot load CA certificates from " + file);
+    if (!path.empty() && SSL_CTX_load_verify_locations(ctx, nullptr, path.c_str()) != 1)
+        return openssl_failure("cannot load CA certificates from " + path);
+    return {};
+}
+
+Expected<void> load_more(SSL_CTX* ctx, const TlsChains& more) {
+    for (const auto& pair : more.pairs) {
+        if (auto loaded = load_identity(ctx, pair.cert_file, pair.key_file); !loaded) return loaded;
+    }
+    if (more.files.empty()) return {};
+    return load_chain_files(ctx, more.files);
+}
+
 }   // namespace
+
+Expected<void> limit_handshake(ssl_st* ssl, const TlsHandshake& wanted) {
+    ERR_clear_error();
+    if (wanted.versions) {
+        SSL_clear_options(ssl, SSL_OP_NO_SSL_MASK);
+        without_excluded(*wanted.versions, [ssl](long option) { SSL_set_options(ssl, static_cast<uint64_t>(option)); });
+        if (SSL_set_min_proto_version(ssl, wanted.versions->floor) != 1 ||
+            SSL_set_max_proto_version(ssl, wanted.versions->ceiling) != 1)
+            return openssl_failure("TLS versions");
+    }
+    if (!wanted.ciphers.empty() && SSL_set_cipher_list(ssl, wanted.ciphers.c_str()) != 1)
+        return openssl_failure("invalid TLS cipher list: " + wanted.ciphers);
+    return {};
+}
+
+bool usable_ciphers(const std::string& list) {
+    ERR_clear_error();
+    ContextPtr context(SSL_CTX_new(TLS_method()));
+    const bool fine = context && SSL_CTX_set_cipher_list(context.get(), list.c_str()) == 1;
+    ERR_clear_error();
+    return fine;
+}
 
 struct TlsContext::Impl {
     ContextPtr context;
@@ -108,11 +157,14 @@ Expected<std::shared_ptr<TlsContext>> TlsContext::server(const TlsServerOptions&
                                    [](const auto& identity) { return identity.name.empty(); });
     if (by_default == options.identities.end()) by_default = options.identities.begin();
     for (auto identity = options.identities.begin(); identity != options.identities.end(); ++identity) {
-        auto context = base_context(TLS_server_method(), options.min_protocol, options.ciphers);
+        auto context = base_context(TLS_server_method(), options.versions, options.ciphers, options.security_level);
         if (!context) return fail(context.error());
         SSL_CTX* ctx = context->get();
-        auto loaded = load_identity(ctx, identity->cert_file, identity->key_file);
-        if (!loaded) return fail(loaded.error());
+        if (!identity->cert_file.empty()) {
+            auto loaded = load_identity(ctx, identity->cert_file, identity->key_file);
+            if (!loaded) return fail(loaded.error());
+        }
+        if (auto loaded = load_more(ctx, identity->more); !loaded) return fail(loaded.error());
         if (options.prefer_server_ciphers) SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE);
         SSL_CTX_set_dh_auto(ctx, 1);
         // Tickets only. Their keys are made with the context, so workers forked later share them.
@@ -120,10 +172,9 @@ Expected<std::shared_ptr<TlsContext>> TlsContext::server(const TlsServerOptions&
         SSL_CTX_set_num_tickets(ctx, 1);
         static constexpr unsigned char kSessionContext[] = "postcot";
         SSL_CTX_set_session_id_context(ctx, kSessionContext, sizeof kSessionContext - 1);
+        // They also complete the chain that we show.
+        if (auto loaded = load_authorities(ctx, options.ca_file, options.ca_path); !loaded) return fail(loaded.error());
         if (options.ask_client_cert) {
-            if (!options.ca_file.empty() && SSL_CTX_load_verify_locations(ctx, options.ca_file.c_str(), nullptr) != 1) {
-                return openssl_failure("cannot load CA certificates from " + options.ca_file);
-            }
             // Any certificate may be shown; TlsInfo says whether it verified.
             SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, [](int, X509_STORE_CTX*) { return 1; });
         }
@@ -142,14 +193,11 @@ Expected<std::shared_ptr<TlsContext>> TlsContext::server(const TlsServerOptions&
 
 Expected<std::shared_ptr<TlsContext>> TlsContext::client(const TlsClientOptions& options) {
     auto impl = std::make_unique<Impl>();
-    auto context = base_context(TLS_client_method(), options.min_protocol, options.ciphers);
+    auto context = base_context(TLS_client_method(), options.versions, options.ciphers, options.security_level);
     if (!context) return fail(context.error());
     SSL_CTX* ctx = context->get();
     if (!options.ca_file.empty() || !options.ca_path.empty()) {
-        if (SSL_CTX_load_verify_locations(ctx, options.ca_file.empty() ? nullptr : options.ca_file.c_str(),
-                                          options.ca_path.empty() ? nullptr : options.ca_path.c_str()) != 1) {
-            return openssl_failure("cannot load CA certificates");
-        }
+        if (auto loaded = load_authorities(ctx, options.ca_file, options.ca_path); !loaded) return fail(loaded.error());
     } else if (options.verify && SSL_CTX_set_default_verify_paths(ctx) != 1) {
         return openssl_failure("cannot load the system's CA certificates");
     }
@@ -157,6 +205,7 @@ Expected<std::shared_ptr<TlsContext>> TlsContext::client(const TlsClientOptions&
         auto loaded = load_identity(ctx, options.cert_file, options.key_file);
         if (!loaded) return fail(loaded.error());
     }
+    if (auto loaded = load_more(ctx, options.more); !loaded) return fail(loaded.error());
     SSL_CTX_set_verify(ctx, options.verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
     impl->context = std::move(*context);
     impl->verifies = options.verify;

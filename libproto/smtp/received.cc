@@ -60,8 +60,10 @@ std::string received_header(const ReceivedFacts& f) {
         fmt::format("Received: from {} ({} [{}{}])\n", printable(f.helo_name.empty() ? f.client_name : f.helo_name),
                     printable(f.client_name), six ? "IPv6:" : "", f.client_address);
     if (f.tls) {
-        out += fmt::format("\t(using {} with cipher {} ({}/{} bits))\n", f.tls_protocol, f.tls_cipher, f.tls_bits,
+        out += fmt::format("\t(using {} with cipher {} ({}/{} bits)", f.tls_protocol, f.tls_cipher, f.tls_bits,
                            f.tls_algorithm_bits);
+        if (!f.tls_signatures.empty()) out += "\n\t " + f.tls_signatures;
+        out += ")\n";
         out += f.tls_asked_client_cert ? "\t(Client did not present a certificate)\n"
                                        : "\t(No client certificate requested)\n";
     }

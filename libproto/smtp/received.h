@@ -15,6 +15,7 @@ struct ReceivedFacts {
     bool tls = false;
     std::string tls_protocol, tls_cipher;
     int tls_bits = 0, tls_algorithm_bits = 0;
+    std::string tls_signatures;   // "key-exchange X25519 server-signature ...", with TLS 1.3
     bool tls_asked_client_cert = false;
     std::string sasl_username;   // shown when not empty (smtpd_sasl_authenticated_header)
     std::string my_hostname, mail_name;

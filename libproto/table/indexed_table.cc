@@ -18,6 +18,8 @@ class IndexedTable final : public Table {
     IndexedTable(std::string source, std::string index, SourceFormat format)
         : source_(std::move(source)), index_(std::move(index)), format_(format) {
         refresh();
+        if (!error_.text.empty())
+            warnings_.push_back(error_.text);   // said at start, before the first mail waits for it
     }
 
     Expected<std::optional<std::string>> lookup(std::string_view key) override {

@@ -9,6 +9,7 @@
 #include "libproto/runtime/sandbox.h"
 #include "queued/local/transport_config.h"
 #include "queued/remote/delivery.h"
+#include "queued/remote/transport.h"
 
 namespace postcot::queued {
 
@@ -16,53 +17,21 @@ namespace {
 
 constexpr uint32_t kMaxJobs = 1000;
 
-// smtp_tls_protocols: ">=TLSv1.2", or the old "!SSLv2, !SSLv3".
-std::string lowest_protocol(const std::vector<std::string>& words) {
-    std::string lowest = "TLSv1";
-    for (const auto& word : words) {
-        if (word.compare(0, 2, ">=") == 0)
-            lowest = word.substr(2);
-        else if (word == "!TLSv1" && lowest == "TLSv1")
-            lowest = "TLSv1.1";
-        else if (word == "!TLSv1.1" && lowest == "TLSv1.1")
-            lowest = "TLSv1.2";
+using Transports = std::map<std::string, std::unique_ptr<RemoteTransport>>;   // by master.cf service
+
+Transports open_transports(const AgentConfig& config) {
+    Transports out;
+    TransportConfigs configs(config);
+    for (const auto& service : config.master.services()) {
+        if (service.type != "unix") continue;
+        bool lmtp = service.command == "lmtp";
+        if (!lmtp && service.command != "smtp" && service.command != "relay") continue;
+        auto& transport = out[service.name] = RemoteTransport::open(configs.of(service.name), lmtp);
+        transport->settings.read_flags(service.arguments);
+        if (!transport->settings.wrong_flags.empty() && transport->config_error.empty())
+            transport->config_error =
+                "master.cf, service " + service.name + ": unknown flag or argument: " + transport->settings.wrong_flags;
     }
-    return lowest;
-}
-
-std::unique_ptr<RemoteTransport> open_transport(const config::MainCf& main, bool lmtp) {
-    auto out = std::make_unique<RemoteTransport>(main, lmtp);
-    std::string prefix = lmtp ? "lmtp_" : "smtp_";
-    out->queue_directory = main.str("queue_directory");
-    auto maps = [&](const std::string& parameter, table::Maps& into) {
-        auto opened = table::Maps::open(main.str(parameter), main, parameter);
-        if (opened)
-            into = std::move(*opened);
-        else
-            out->config_error = opened.error().text;
-    };
-    if (out->settings.sasl_enable) maps(prefix + "sasl_password_maps", out->sasl_passwords);
-    maps(prefix + "tls_policy_maps", out->tls_policies);
-
-    TlsClientOptions tls;
-    tls.ca_file = main.str(prefix + "tls_CAfile");
-    tls.ca_path = main.str(prefix + "tls_CApath");
-    tls.cert_file = main.str(prefix + "tls_cert_file");
-    tls.key_file = main.str(prefix + "tls_key_file");
-    tls.min_protocol = lowest_protocol(main.list(prefix + "tls_protocols"));
-    bool wanted = !out->settings.tls_security_level.empty() && out->settings.tls_security_level != "none";
-    if (!wanted && out->tls_policies.empty()) return out;
-    auto open = [&](std::shared_ptr<TlsContext>& into) {
-        auto context = TlsContext::client(tls);
-        if (context)
-            into = std::move(*context);
-        else
-            log::warning("TLS is not available: {}", context.error().text);
-    };
-    open(out->tls);
-    tls.verify = true;
-    tls.min_protocol = lowest_protocol(main.list(prefix + "tls_mandatory_protocols"));
-    open(out->verifying_tls);
     return out;
 }
 
@@ -80,7 +49,7 @@ class RemoteAgent {
     ipc::Channel channel_;
     AgentConfig config_;
     std::mt19937 random_;
-    std::map<std::string, std::unique_ptr<RemoteTransport>> transports_;   // by master.cf service
+    Transports transports_;
     std::unique_ptr<dns::Resolver> resolver_;
     Scope scope_;
     Scope quits_;
@@ -88,17 +57,7 @@ class RemoteAgent {
 };
 
 Expected<void> RemoteAgent::prepare() {
-    TransportConfigs configs(config_);
-    for (const auto& service : config_.master.services()) {
-        if (service.type != "unix") continue;
-        bool lmtp = service.command == "lmtp";
-        if (!lmtp && service.command != "smtp" && service.command != "relay") continue;
-        auto& transport = transports_[service.name] = open_transport(configs.of(service.name), lmtp);
-        transport->settings.read_flags(service.arguments);
-        if (!transport->settings.wrong_flags.empty() && transport->config_error.empty())
-            transport->config_error =
-                "master.cf, service " + service.name + ": unknown flag or argument: " + transport->settings.wrong_flags;
-    }
+    transports_ = open_transports(config_);
     auto resolver = dns::Resolver::open();
     if (!resolver) return fail(resolver.error());
     resolver_ = std::move(*resolver);
@@ -169,6 +128,22 @@ Task<int> RemoteAgent::run() {
 }
 
 }   // namespace
+
+std::vector<std::string> remote_problems(const AgentConfig& config) {
+    std::vector<std::string> out;
+    for (const auto& [name, transport] : open_transports(config)) {
+        const auto* service = config.master.find(name, "unix");
+        const std::string where =
+            config.master.file() + ": line " + std::to_string(service ? service->line : 0) + ": service " + name + ": ";
+        if (!transport->config_error.empty()) out.push_back(where + transport->config_error + ": its mail is deferred");
+        if (transport->tls_error.empty()) continue;
+        const auto level = parse_tls_level(transport->settings.tls_security_level);
+        const bool opportunistic = level && *level <= TlsLevel::kMay && transport->tls_policies.empty();
+        out.push_back(where + "TLS is not available: " + transport->tls_error +
+                      (opportunistic ? ": its mail goes in the clear" : ": mail that needs it is deferred"));
+    }
+    return out;
+}
 
 int run_remote_agent(ipc::Channel channel, AgentConfig config) {
     RemoteAgent agent(std::move(channel), std::move(config));

@@ -7,6 +7,7 @@
 #include "libproto/runtime/log.h"
 #include "libproto/smtp/text.h"
 #include "queued/local/headers.h"
+#include "queued/remote/tls_policy.h"
 
 namespace postcot::queued {
 
@@ -31,57 +32,6 @@ void RemoteDelivery::note(const Failure& failure, bool final) {
         result.diagnostic = failure.diagnostic;
         attempt->result = std::move(result);
     }
-}
-
-// smtp_tls_policy_maps by nexthop, as written and by its domain; else smtp_tls_security_level.
-tl::expected<TlsPlan, Failure> RemoteDelivery::tls_plan(const Nexthop& nexthop, const Host& host) {
-    const ClientSettings& settings = transport_.settings;
-    std::string level = settings.tls_security_level;
-    if (!transport_.tls_policies.empty()) {
-        std::vector<std::string> keys = {smtp::lower(nexthop.host)};
-        if (nexthop.kind == Nexthop::Kind::kHost) keys.insert(keys.begin(), "[" + keys[0] + "]");
-        if (!nexthop.default_port) keys.insert(keys.begin(), keys[0] + ":" + std::to_string(nexthop.port));
-        // Parent domains match as .example.com.
-        for (size_t dot = nexthop.host.find('.'); dot != std::string::npos; dot = nexthop.host.find('.', dot + 1))
-            keys.push_back(smtp::lower(nexthop.host.substr(dot)));
-        for (const auto& key : keys) {
-            auto found = transport_.tls_policies.find(key);
-            if (!found) return tl::unexpected(make_failure("4.7.5", "client TLS configuration problem", host.relay()));
-            if (!*found) continue;
-            std::string_view value = **found;
-            level = std::string(smtp::next_word(value));
-            if (!smtp::trim(value).empty())
-                log::warning("smtp_tls_policy_maps, {}: attributes after the level are not supported: {}", key, value);
-            break;
-        }
-    }
-    auto parsed = parse_tls_level(level);
-    if (!parsed) {
-        log::warning("{}", parsed.error().text);
-        return tl::unexpected(make_failure("4.7.5", "client TLS configuration problem", host.relay()));
-    }
-    TlsPlan plan;
-    plan.level = host.is_unix() ? TlsLevel::kNone : *parsed;   // Postfix: no TLS over Unix sockets
-    if (plan.level == TlsLevel::kNone) return plan;
-    bool verify = plan.level >= TlsLevel::kVerify;
-    plan.context = verify ? transport_.verifying_tls.get() : transport_.tls.get();
-    if (!plan.context) {
-        if (plan.level == TlsLevel::kMay) {
-            plan.level = TlsLevel::kNone;
-            return plan;
-        }
-        return tl::unexpected(
-            make_failure("4.7.5", "TLS is required, but our TLS engine is unavailable", host.relay()));
-    }
-    plan.server_name = host.name;
-    if (plan.level == TlsLevel::kSecure) plan.server_name = nexthop.host;
-    if (!settings.tls_servername.empty()) {
-        if (settings.tls_servername == "nexthop")
-            plan.server_name = nexthop.host;
-        else if (settings.tls_servername != "hostname" && !verify)
-            plan.server_name = settings.tls_servername;
-    }
-    return plan;
 }
 
 // smtp_sasl_password_maps: sender (if wanted), host, nexthop.
@@ -129,7 +79,7 @@ bool RemoteDelivery::keep(const Session& session, const Nexthop& nexthop, const 
 // True: this host had its say about the message, one way or another (smtp_mx_session_limit counts it).
 Task<bool> RemoteDelivery::to_host(const Host& host, const std::string& cache_key, const Nexthop& nexthop,
                                    const ipc::Deliver& deliver, const ipc::DeliverContent& content) {
-    auto plan = tls_plan(nexthop, host);
+    auto plan = tls_plan(transport_, nexthop, host);
     if (!plan) {
         note(plan.error(), true);
         co_return false;

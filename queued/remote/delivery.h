@@ -13,21 +13,9 @@
 #include "libproto/table/table.h"
 #include "queued/remote/connection_cache.h"
 #include "queued/remote/session.h"
+#include "queued/remote/transport.h"
 
 namespace postcot::queued {
-
-// What one smtp(8) or lmtp(8) service of master.cf needs, made before the sandbox.
-struct RemoteTransport {
-    RemoteTransport(const config::MainCf& main, bool lmtp) : settings(main, lmtp), own(main) {}
-
-    ClientSettings settings;
-    OwnAddresses own;
-    std::string queue_directory;
-    std::shared_ptr<TlsContext> tls, verifying_tls;
-    table::Maps sasl_passwords;
-    table::Maps tls_policies;
-    std::string config_error;   // not empty: every delivery is deferred with "mail system configuration error"
-};
 
 class RemoteDelivery {
   public:
@@ -43,7 +31,6 @@ class RemoteDelivery {
                        const ipc::Deliver& deliver, const ipc::DeliverContent& content);
     std::vector<Attempt*> left();
     void note(const Failure& failure, bool final);
-    tl::expected<TlsPlan, Failure> tls_plan(const Nexthop& nexthop, const Host& host);
     tl::expected<std::optional<SaslSecret>, Failure> secret(const Nexthop& nexthop, const Host& host,
                                                             const std::string& sender);
     bool keep(const Session& session, const Nexthop& nexthop, const ipc::Deliver& deliver) const;

@@ -20,8 +20,11 @@ namespace postcot::queued {
 
 struct TlsPlan {
     TlsLevel level = TlsLevel::kNone;
-    TlsContext* context = nullptr;   // verifying for kVerify and kSecure
-    std::string server_name;         // SNI, and the name to verify
+    TlsContext* context = nullptr;    // verifying for kVerify and kSecure
+    std::string server_name;          // SNI
+    std::vector<std::string> names;   // to verify
+    TlsVersions versions;
+    std::string ciphers;
 };
 
 // A recipient of the message in hand.

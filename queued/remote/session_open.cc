@@ -178,7 +178,8 @@ Task<Session::Step> Session::start_tls(TlsPlan tls, bool immediately) {
             co_return Step(tl::unexpect, std::move(failure));
         }
     }
-    auto shaken = co_await stream_->start_tls_client(*tls.context, tls.server_name, settings_.starttls_timeout);
+    TlsHandshake wanted{tls.server_name, tls.names, &tls.versions, tls.ciphers};
+    auto shaken = co_await stream_->start_tls_client(*tls.context, std::move(wanted), settings_.starttls_timeout);
     if (!shaken) {
         alive_ = false;
         log::info("SSL_connect error to {}: {}", host_.relay(), shaken.error().text);
@@ -191,9 +192,11 @@ Task<Session::Step> Session::start_tls(TlsPlan tls, bool immediately) {
     }
     if (settings_.tls_log_level > 0) {
         const TlsInfo* info = stream_->tls();
-        log::info("{} TLS connection established to {}: {} with cipher {} ({}/{} bits)",
-                  info->peer_verified ? "Verified" : "Untrusted", host_.relay(), info->protocol, info->cipher,
-                  info->bits, info->algorithm_bits);
+        const char* trust = tls.level >= TlsLevel::kVerify ? "Verified"
+                            : !info->peer_shown            ? "Anonymous"
+                            : info->peer_trusted           ? "Trusted"
+                                                           : "Untrusted";
+        log::info("{} TLS connection established to {}: {}", trust, host_.relay(), info->summary());
     }
     co_return Step();
 }

@@ -200,6 +200,7 @@ Task<Expected<void>> Session::begin_message() {
         facts.tls_cipher = tls->cipher;
         facts.tls_bits = tls->bits;
         facts.tls_algorithm_bits = tls->algorithm_bits;
+        facts.tls_signatures = tls->signatures();
     }
     if (service_.sasl_header) facts.sasl_username = c_.sasl_username;
     facts.my_hostname = service_.my_hostname;
@@ -286,6 +287,7 @@ Task<void> Session::finish_message() {
 void Session::answer_message(const Expected<std::string>& queued) {
     auto answer = [&](std::string_view prefix) {
         if (queued) {
+            errors_ = junk_ = 0;   // as Postfix: whoever gets mail through may err again
             const auto bytes = bdat_active_ ? fmt::format("{} bytes ", c_.size) : std::string();
             reply(250, "2.0.0", std::string(prefix) + "Ok: " + bytes + "queued as " + *queued);
         } else {

@@ -1,6 +1,4 @@
 // RFC 3207: STARTTLS, and TLS from the first octet (smtpd_tls_wrappermode, RFC 8314).
-#include <fmt/format.h>
-
 #include <cerrno>
 
 #include "libproto/runtime/loop_inl.h"
@@ -55,10 +53,12 @@ Task<bool> Session::start_tls() {
         co_return false;
     }
     c_.tls = true;
+    c_.tls_protocol = stream_.tls()->protocol;
+    c_.tls_cipher = stream_.tls()->cipher;
+    c_.tls_bits = stream_.tls()->bits;
     if (service_.tls_loglevel >= 1) {
-        const auto* tls = stream_.tls();
-        log_info(fmt::format("Anonymous TLS connection established from {}: {} with cipher {} ({}/{} bits)",
-                             c_.client.name_address(), tls->protocol, tls->cipher, tls->bits, tls->algorithm_bits));
+        log_info("Anonymous TLS connection established from " + c_.client.name_address() + ": " +
+                 stream_.tls()->summary());
     }
     co_return true;
 }

@@ -86,6 +86,24 @@ bool has_word(std::string_view list, std::string_view word) {
     return false;
 }
 
+struct Effect {
+    std::string_view word;
+    Action::Kind kind;
+    char needs;
+    const char* needed;
+};
+constexpr Effect kEffects[] = {{"FILTER", Action::Kind::kFilter, ':', "transport:destination"},
+                               {"PREPEND", Action::Kind::kPrepend, ':', "header: text"},
+                               {"REDIRECT", Action::Kind::kRedirect, '@', "user@domain target"},
+                               {"BCC", Action::Kind::kBcc, '@', "user@domain target"}};
+
+const Effect* find_effect(std::string_view word) {
+    for (const auto& effect : kEffects) {
+        if (effect.word == word) return &effect;
+    }
+    return nullptr;
+}
+
 }   // namespace
 
 std::pair<std::string, std::string> target_subject(Target target, const Context& c) {
@@ -182,18 +200,10 @@ Action parse_action(std::string_view value) {
     } else if (upper == "HOLD") {
         out.kind = Action::Kind::kHold;
         out.text = rest;
-    } else if (upper == "FILTER" && rest.find(':') != std::string_view::npos) {
-        out.kind = Action::Kind::kFilter;
-        out.text = rest;
-    } else if (upper == "PREPEND" && rest.find(':') != std::string_view::npos) {
-        out.kind = Action::Kind::kPrepend;
-        out.text = rest;
-    } else if (upper == "REDIRECT" && rest.find('@') != std::string_view::npos) {
-        out.kind = Action::Kind::kRedirect;
-        out.text = rest;
-    } else if (upper == "BCC" && rest.find('@') != std::string_view::npos) {
-        out.kind = Action::Kind::kBcc;
-        out.text = rest;
+    } else if (const auto* effect = find_effect(upper)) {
+        const bool complete = rest.find(effect->needs) != std::string_view::npos;
+        out.kind = complete ? effect->kind : Action::Kind::kIncomplete;
+        out.text = complete ? rest : std::string_view(effect->needed);
     } else if (upper == "INFO" || upper == "WARN") {
         out.kind = upper == "INFO" ? Action::Kind::kInfo : Action::Kind::kWarn;
         out.text = rest;

@@ -39,6 +39,7 @@ struct Action {
         kBcc,
         kInfo,
         kWarn,
+        kIncomplete,   // FILTER, PREPEND, REDIRECT or BCC without what it needs, which `text` names: passed over, as by Postfix
         kRestrictions,   // names of restrictions
     } kind = Kind::kDunno;
     int code = 0;   // "550 5.7.1 text"

@@ -168,6 +168,11 @@ Expected<std::vector<Rule>> compile_rules(std::string_view value, const config::
             if (!maps) return fail(std::move(maps.error()));
             rule.maps = std::move(*maps);
         }
+        if (rule.op == Op::kPolicyService) {
+            auto policy = parse_policy_service(rule.argument, main);
+            if (!policy) return refuse(policy.error().text);
+            rule.policy = std::make_shared<const PolicyService>(std::move(*policy));
+        }
         if (rule.op == Op::kSleep) {
             auto delay = config::parse_time(rule.argument);
             if (!delay) return refuse("bad time after sleep: \"" + rule.argument + "\"");

@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <cstring>
+
+#include "libproto/config/values.h"
+#include "libproto/runtime/log.h"
 #include "libproto/runtime/loop_inl.h"
 #include "libproto/runtime/net.h"
 #include "libproto/runtime/stream.h"
@@ -48,7 +52,7 @@ Expected<SockAddr> service_address(const std::string& service, const Context& c)
 
 }   // namespace
 
-std::string policy_request(Stage stage, const Context& c) {
+std::string policy_request(Stage stage, const Context& c, std::string_view policy_context) {
     std::string out;
     auto add = [&out](const char* name, std::string_view value) {
         out += name;
@@ -82,26 +86,63 @@ std::string policy_request(Stage stage, const Context& c) {
     add("ccert_issuer", "");
     add("ccert_fingerprint", "");
     add("ccert_pubkey_fingerprint", "");
-    add("encryption_protocol", "");
-    add("encryption_cipher", "");
-    add("encryption_keysize", "0");
-    add("policy_context", c.service->main.str("smtpd_policy_service_policy_context"));
+    add("encryption_protocol", c.tls_protocol);
+    add("encryption_cipher", c.tls_cipher);
+    add("encryption_keysize", std::to_string(c.tls_bits));
+    add("policy_context", policy_context);
     out += '\n';
     return out;
 }
 
-Task<Expected<std::string>> ask_policy_service(std::string service, Stage stage, const Context& c) {
-    auto address = service_address(service, c);
+Expected<PolicyService> parse_policy_service(std::string_view argument, const config::MainCf& main) {
+    auto parsed = config::parse_with_attributes(argument);
+    if (!parsed) return fail(std::move(parsed.error()));
+    if (parsed->name.empty()) return fail(EINVAL, "empty policy service: \"" + std::string(argument) + '"');
+    auto time = [&](const char* name) { return std::chrono::duration_cast<Millis>(main.time(name)); };
+    PolicyService out{parsed->name,
+                      time("smtpd_policy_service_timeout"),
+                      time("smtpd_policy_service_retry_delay"),
+                      main.integer("smtpd_policy_service_try_limit"),
+                      main.str("smtpd_policy_service_default_action"),
+                      main.str("smtpd_policy_service_policy_context")};
+    if (!out.address.starts_with("unix:") && !out.address.starts_with("inet:"))
+        return fail(EINVAL,
+                    "invalid transport name in service: " + out.address + ": expected unix:path or inet:host:port");
+    for (const auto& [name, value] : parsed->attributes) {
+        auto bad = [&, &key = name, &given = value](const char* what) {
+            return fail(EINVAL, key + ": bad " + what + ": " + given);
+        };
+        if (name == "timeout" || name == "retry_delay" || name == "max_idle" || name == "max_ttl") {
+            auto seconds = config::parse_time(value);
+            if (!seconds || seconds->count() < 1) return bad("time value or unit");
+            if (name == "timeout") out.timeout = *seconds;
+            if (name == "retry_delay") out.retry_delay = *seconds;
+        } else if (name == "try_limit" || name == "request_limit") {
+            int64_t number = 0;
+            if (!config::parse_number(value, number) || number < (name == "try_limit" ? 1 : 0)) return bad("number");
+            if (name == "try_limit") out.try_limit = number;
+        } else if (name == "default_action") {
+            out.default_action = value;
+        } else if (name == "policy_context") {
+            out.context = value;
+        } else {
+            return fail(EINVAL, "unknown option: \"" + name + " = " + value + '"');
+        }
+    }
+    return out;
+}
+
+static Task<Expected<std::string>> ask_once(const PolicyService& service, Stage stage, const Context& c) {
+    auto address = service_address(service.address, c);
     if (!address) co_return fail(std::move(address.error()));
-    const Millis timeout = std::chrono::duration_cast<Millis>(c.service->main.time("smtpd_policy_service_timeout"));
-    auto fd = co_await connect_to(*address, timeout);
-    if (!fd) co_return fail(std::move(fd.error()));
+    auto fd = co_await connect_to(*address, service.timeout);
+    if (!fd) co_return fail(fd.error().code, std::strerror(fd.error().code));
     Stream stream(std::move(*fd));
-    const auto request = policy_request(stage, c);
+    const auto request = policy_request(stage, c, service.context);
     stream.put(request);
     std::string action;
     for (int i = 0; i < kMaxLines; ++i) {
-        auto line = co_await stream.read_line(kMaxLine, timeout);
+        auto line = co_await stream.read_line(kMaxLine, service.timeout);
         if (!line) co_return fail(std::move(line.error()));
         if (line->text.empty()) {
             if (action.empty()) co_return fail(EPROTO, "missing action attribute");
@@ -110,6 +151,17 @@ Task<Expected<std::string>> ask_policy_service(std::string service, Stage stage,
         if (line->text.substr(0, 7) == "action=") action = line->text.substr(7);
     }
     co_return fail(EPROTO, "reply too long");
+}
+
+Task<Expected<std::string>> ask_policy_service(const PolicyService& service, Stage stage, const Context& c) {
+    for (int64_t tried = 1;; ++tried) {
+        auto answer = co_await ask_once(service, stage, c);
+        if (answer) co_return answer;
+        log::warning_as(c.service->ident, "problem talking to server {}: {}", service.shown(), answer.error().text);
+        if (tried >= service.try_limit) co_return answer;
+        auto slept = co_await sleep_for(service.retry_delay);
+        if (!slept) co_return answer;
+    }
 }
 
 }   // namespace postcot::smtpd

@@ -365,12 +365,8 @@ Task<Verdict> Restrictions::apply_slow(const Rule& rule, Stage stage, Context& c
             co_return Verdict::reject(code, "4.7.1", '<' + c.helo_name + ">: Helo command rejected: Host not found");
         }
         case Op::kPolicyService: {
-            auto answer = co_await ask_policy_service(rule.argument, stage, c);
-            if (!answer) {
-                log::warning_as(service_->ident, "problem talking to server {}: {}", rule.argument,
-                                answer.error().text);
-                answer = service_->main.str("smtpd_policy_service_default_action");
-            }
+            auto answer = co_await ask_policy_service(*rule.policy, stage, c);
+            if (!answer) answer = rule.policy->default_action;
             auto [who, what] = stage_subject(stage, c);
             co_return co_await action(std::move(*answer), std::move(who), std::move(what), stage, c, e);
         }
@@ -404,7 +400,7 @@ Task<Verdict> Restrictions::action(std::string value, std::string who, std::stri
                                       parsed.enhanced.empty() ? "5.7.1" : parsed.enhanced, say("Access denied"));
         case Action::Kind::kDefer:
             co_return Verdict::reject(parsed.code ? parsed.code : 450,
-                                      parsed.enhanced.empty() ? "4.7.1" : parsed.enhanced, say("Service unavailable"));
+                                      parsed.enhanced.empty() ? "4.7.1" : parsed.enhanced, say("Access denied"));
         case Action::Kind::kDeferIfPermit:
             if (!e.if_permit.active)
                 e.if_permit = {true, 450, parsed.enhanced.empty() ? "4.7.1" : parsed.enhanced,
@@ -416,9 +412,8 @@ Task<Verdict> Restrictions::action(std::string value, std::string who, std::stri
                                say("Service unavailable")};
             co_return Verdict::dunno();
         case Action::Kind::kDiscard:
-            log_action(
-                c, "discard", stage,
-                text.substr(0, text.size() - 11) + (parsed.text.empty() ? "triggers DISCARD action" : parsed.text));
+            log_action(c, "discard", stage,
+                       who + ": " + what + ' ' + (parsed.text.empty() ? "triggers DISCARD action" : parsed.text));
             c.effects.discard = true;
             co_return Verdict::permit();
         case Action::Kind::kHold:
@@ -436,13 +431,14 @@ Task<Verdict> Restrictions::action(std::string value, std::string who, std::stri
             c.effects.redirect = parsed.text;
             co_return Verdict::dunno();
         case Action::Kind::kBcc:
+            log_action(c, "bcc", stage, who + ": " + what + " triggers BCC " + parsed.text);
             if (c.effects.bcc.size() < 100) c.effects.bcc.push_back(parsed.text);
             co_return Verdict::dunno();
-        case Action::Kind::kInfo:
-            log_action(c, "info", stage, who + ": " + what + ' ' + parsed.text);
-            co_return Verdict::dunno();
-        case Action::Kind::kWarn:
-            log_action(c, "warn", stage, who + ": " + what + ' ' + parsed.text);
+        // The line says sender and recipient behind the text, as for every other action.
+        case Action::Kind::kInfo: log_action(c, "info", stage, parsed.text); co_return Verdict::dunno();
+        case Action::Kind::kWarn: log_action(c, "warn", stage, parsed.text); co_return Verdict::dunno();
+        case Action::Kind::kIncomplete:
+            log::warning_as(service_->ident, "access table entry \"{}\" requires {}", value, parsed.text);
             co_return Verdict::dunno();
         case Action::Kind::kRestrictions: break;
     }

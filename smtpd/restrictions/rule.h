@@ -12,6 +12,7 @@
 #include "libproto/dns/records.h"
 #include "libproto/error.h"
 #include "libproto/table/table.h"
+#include "smtpd/restrictions/policy.h"
 #include "smtpd/restrictions/restrictions.h"
 
 namespace postcot::smtpd {
@@ -62,13 +63,14 @@ enum class Target : uint8_t { kNone, kClient, kReverseClient, kHelo, kSender, kR
 struct Rule {
     Op op = Op::kPermit;
     Target target = Target::kNone;
-    bool warn = false;                  // warn_if_reject came before it
-    std::string name;                   // as written
-    std::string argument;               // "type:table" or "unix:private/policy"
-    dns::Type record = dns::Type::kA;   // kHostAccess: whose names and addresses are looked up
-    table::Maps maps;                   // kAccess, kHostAccess
-    std::chrono::seconds delay{0};      // kSleep
-    std::vector<Rule> nested;           // kClass
+    bool warn = false;                             // warn_if_reject came before it
+    std::string name;                              // as written
+    std::string argument;                          // "type:table" or "unix:private/policy"
+    dns::Type record = dns::Type::kA;              // kHostAccess: whose names and addresses are looked up
+    table::Maps maps;                              // kAccess, kHostAccess
+    std::chrono::seconds delay{0};                 // kSleep
+    std::vector<Rule> nested;                      // kClass
+    std::shared_ptr<const PolicyService> policy;   // kPolicyService; rules are copied
 };
 
 // Compiles "permit_mynetworks, check_sender_access hash:/etc/postfix/x, reject". `bare_table`: what a table without a restriction name

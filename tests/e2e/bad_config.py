@@ -171,12 +171,14 @@ def test_certificates_that_cannot_be_read():
     with Postcot() as server:
         key = server.etc / "tls/key.pem"
         text = key.read_text()
-        # smtpd goes on without TLS and says so, as Postfix; imapd and pop3d keep what they have, as Dovecot.
+        # One of smtpd's services is nothing without TLS: it keeps what it has, and so do imapd and pop3d, as Dovecot.
         key.write_text("not a key\n")
         status, said = command(server, "reload")
         assert status != 0 and "ssl_cert" in said, said
-        server.wait_for_log(r"smtpd\[\d+\]: warning: cannot load TLS certificate: .*key\.pem")
+        server.wait_for_log(r"smtpd\[\d+\]: error: reload: service \S+: smtpd_tls_wrappermode = yes, but TLS is not available: .*key\.pem.*; the old configuration stays in use")
         serves(server)
+        with server.smtp_client() as client:
+            client.starttls(context=server.tls())
         imap = server.imap_client()
         assert "STARTTLS" in imap.capability()[1][0].decode() or imap.state == "AUTH"
         imap.logout()

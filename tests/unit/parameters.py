@@ -22,7 +22,8 @@ words = set(re.findall(r'"([A-Za-z0-9_]+)"', "".join(code.values())))
 of_client = set(re.findall(r'"([A-Za-z0-9_]+)"', "".join(text for name, text in code.items() if name.startswith("queued/remote/"))))
 # Read by config/ itself, or under a name put together ("first_valid_{}").
 read_by_config = {"compatibility_level", "config_directory", "mynetworks_style", "mail_version", "default_process_limit", "default_internal_user",
-                  "default_internal_group", "default_login_user", "milter_default_action", "first_valid_gid", "last_valid_gid"}
+                  "default_internal_group", "default_login_user", "milter_default_action", "first_valid_gid", "last_valid_gid",
+                  "tls_high_cipherlist", "tls_medium_cipherlist", "tls_low_cipherlist", "tls_export_cipherlist", "tls_null_cipherlist"}
 # The word occurs in the code for another reason; a reader that only refuses the setting does not honour it.
 other_meaning = {"smtpd_milters", "smtpd_milter_maps", "non_smtpd_milters", "smtpd_proxy_filter", "process_id", "process_name", "service_name", "recipient_delimiter", "auth_cache_size"}
 

@@ -57,6 +57,7 @@ TEST_CASE("access(5): what a table's answer means") {
     CHECK(parse_action("REJECT").text.empty());
     CHECK(parse_action("DEFER_IF_PERMIT 4.2.1 later").enhanced == "4.2.1");
     CHECK(parse_action("FILTER smtp:[127.0.0.1]:10025").text == "smtp:[127.0.0.1]:10025");
+    CHECK(parse_action("FILTER foo").kind == Action::Kind::kIncomplete);   // access(5): a warning, and nothing is done
     CHECK(parse_action("permit_mynetworks, reject").kind == Action::Kind::kRestrictions);
     CHECK(parse_action("").kind == Action::Kind::kRestrictions);
 }

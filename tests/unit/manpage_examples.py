@@ -41,7 +41,7 @@ with tempfile.TemporaryDirectory() as folder:
     # postcot check makes folders.
     # A submission service that asks for TLS is checked with its certificate.
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", here / "key.pem", "-out", here / "cert.pem", "-days", "9", "-subj", "/CN=x"], check=True, capture_output=True)
-    (here / "postfix/main.cf").write_text(f"queue_directory = {folder}/spool\ndata_directory = {folder}/lib\nsmtpd_sasl_type = dovecot\nsmtpd_tls_chain_files = {folder}/key.pem {folder}/cert.pem\n")
+    (here / "postfix/main.cf").write_text(f"queue_directory = {folder}/spool\ndata_directory = {folder}/lib\nsmtpd_sasl_type = dovecot\nalias_maps =\nsmtpd_tls_chain_files = {folder}/key.pem {folder}/cert.pem\n")
     environment = {"PATH": "/usr/bin:/bin", "MAIL_CONFIG": f"{folder}/postfix"}
 
     def run(*words, quiet=True):

@@ -10,8 +10,8 @@ namespace postcot::imapd {
 
 namespace {
 
-constexpr size_t kMaxCommand = 8192;    // Dovecot's MAX_IMAP_LINE before login
-constexpr size_t kMaxResponse = 8192;   // a SASL response line
+constexpr size_t kMaxCommand = 64 * 1024;   // RFC 2971 §3.3: ID may hold 30 values of 1024 octets, before login, too
+constexpr size_t kMaxResponse = 8192;       // a SASL response line
 constexpr int kMaxBadCommands = 3;
 
 class BeforeLogin {

@@ -142,7 +142,8 @@ bool body_matches(std::string_view text, const mime::Part& part, const Compiled&
             return true;
         if (body_matches(text, child, key, all_headers)) return true;
     }
-    if (!part.children.empty() || part.type != "text") return false;
+    // As Dovecot: message/delivery-status and its like are text; a letter in the letter was looked at as such.
+    if (!part.children.empty() || (part.type != "text" && part.type != "message")) return false;
     return found_in(mime::casemap(mime::text_of(text, part)), key.needle);
 }
 

@@ -14,7 +14,8 @@ namespace postcot::maildir {
 namespace {
 
 constexpr int32_t kNone = -1;
-constexpr size_t kMaxReferences = 200;   // per message
+constexpr size_t kMaxReferences = 200;   // of a message, its oldest and its nearest ancestors
+constexpr size_t kMaxGathered = 10000;   // ... out of so many
 constexpr int kMaxShownDepth = 500;      // deeper replies are shown as siblings: responses and their readers recurse
 constexpr int kMaxWalk = 100000;
 
@@ -316,7 +317,11 @@ Expected<std::vector<ThreadNode>> View::thread(const SearchKey& key, ThreadAlgor
                 auto ids = mime::message_ids(field.value, 1);
                 if (!ids.empty()) g.id = std::move(ids[0]);
             } else if (references && mime::iequals(field.name, "References")) {
-                g.references = mime::message_ids(field.value, kMaxReferences);
+                g.references = mime::message_ids(field.value, kMaxGathered);
+                if (g.references.size() > kMaxReferences) {
+                    const auto middle = g.references.begin() + kMaxReferences / 2;
+                    g.references.erase(middle, g.references.end() - kMaxReferences / 2);
+                }
             } else if (mime::iequals(field.name, "In-Reply-To")) {
                 in_reply_to = &field;
             }

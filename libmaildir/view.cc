@@ -606,7 +606,8 @@ Expected<std::unique_ptr<Content>> View::open_at(size_t index, const mime::Secti
         const std::string& encoding = found.part->encoding;
         if (encoding == "base64" || encoding == "quoted-printable") {
             auto [begin, end] = found.ranges[0];
-            return content_of(mime::decode_transfer(text.substr(begin, end - begin), encoding), encoding != "base64");
+            return content_of(mime::decode_transfer(text.substr(begin, end - begin), encoding, mime::LineEnds::kCrlf),
+                              false);
         }
         if (!encoding.empty() && encoding != "7bit" && encoding != "8bit" && encoding != "binary")
             return fail(EINVAL, "UNKNOWN-CTE", "Unknown Content-Transfer-Encoding");

@@ -50,7 +50,8 @@ bool CommandReader::parse_literal_header(std::string_view line, std::string_view
     size_t start = open;
     bool binary = start > 0 && line[start - 1] == '~';
     if (binary) --start;
-    if (start > 0 && line[start - 1] != ' ' && line[start - 1] != '(') return false;
+    // Before it there must be a separator; without, it is a literal all the same: the client is about to send it, or sends it already.
+    misplaced_ = start > 0 && line[start - 1] != ' ' && line[start - 1] != '(';
     literal_ = std::min(size, kMaxLiteral);
     synchronising_ = !plus;
     binary_ = binary;
@@ -68,6 +69,20 @@ bool CommandReader::at_append_message(std::string_view before) const {
     if (!istarts_with(before, "APPEND ")) return false;
     before.remove_prefix(7);
     return before.find_first_not_of(' ') != std::string_view::npos;
+}
+
+// A synchronising literal is never sent then; another one and the rest of the command are thrown away.
+CommandReader::Event CommandReader::refuse_literal(std::string why) {
+    refuse(std::move(why));
+    line_.clear();
+    if (synchronising_) {
+        discard_ = false;
+        fresh_ = true;
+        return Event::kRefused;
+    }
+    in_literal_ = true;
+    remaining_ = literal_;
+    return Event::kNeedMore;
 }
 
 CommandReader::Event CommandReader::end_of_line() {
@@ -90,6 +105,7 @@ CommandReader::Event CommandReader::end_of_line() {
         fresh_ = true;
         return Event::kCommand;
     }
+    if (misplaced_) return refuse_literal("expected a space before the literal");
     if (at_append_message(before)) {
         text_.resize(before.size());
         while (text_.ends_with(' ')) text_.pop_back();
@@ -97,16 +113,7 @@ CommandReader::Event CommandReader::end_of_line() {
         return Event::kAppendMessage;
     }
     if (literal_ > limits_.max_command - std::min(limits_.max_command, text_.size())) {
-        refuse("Literal size too large");
-        line_.clear();
-        if (synchronising_) {
-            discard_ = false;
-            fresh_ = true;
-            return Event::kRefused;
-        }
-        in_literal_ = true;
-        remaining_ = literal_;
-        return Event::kNeedMore;
+        return refuse_literal("Literal size too large");
     }
     text_ += "\r\n";
     in_literal_ = true;

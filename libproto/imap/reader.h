@@ -52,6 +52,7 @@ class CommandReader {
   private:
     Event end_of_line();
     bool parse_literal_header(std::string_view line, std::string_view& before);
+    Event refuse_literal(std::string why);
     bool at_append_message(std::string_view before) const;
     void refuse(std::string why);
 
@@ -67,6 +68,7 @@ class CommandReader {
     bool keep_text_ = false;   // skip_rest()
     bool synchronising_ = false;
     bool binary_ = false;
+    bool misplaced_ = false;   // without the space that must stand before it
     bool message_done_ = false;
 };
 

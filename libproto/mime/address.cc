@@ -107,22 +107,31 @@ class Parser {
         }
     }
 
-    // Words up to a special: a phrase (joined with spaces) and the same as a local part (joined without).
-    void words(std::string& phrase, std::string& local) {
+    // Words up to a special: a phrase (joined with spaces), and the same as a local part. False: it is none, since words stand side by side in it, or it is one
+    // quoted string and nothing more.
+    bool words(std::string& phrase, std::string& local) {
+        bool one = true;      // words join around dots: "a . b@c" (RFC 5322 §4.4)
+        bool single = true;   // ... which says nothing of "J. Doe"
+        bool quotes = false;
         for (;;) {
             skip();
-            if (in_.empty()) return;
+            if (in_.empty()) return single && !quotes;
             char c = in_.front();
             std::string word;
             if (c == '"') {
+                quotes = local.empty();
                 word = quoted();
             } else if (c == '<' || c == '@' || c == ':' || c == ',' || c == ';' || c == '>') {
-                return;
+                return c == '@' ? one : single && !quotes;
             } else if (c == ')') {
                 in_.remove_prefix(1);
                 continue;
             } else {
                 word = atom(kSpecials);
+            }
+            if (!local.empty()) {
+                single = false;
+                one = one && (local.ends_with('.') || word.starts_with('.'));
             }
             if (!phrase.empty()) phrase += ' ';
             phrase += word;
@@ -132,7 +141,7 @@ class Parser {
 
     void address(std::vector<Address>& out, bool& in_group) {
         std::string phrase, local;
-        words(phrase, local);
+        const bool is_local = words(phrase, local);
         Address result;
         char c = in_.empty() ? '\0' : in_.front();
         if (c == ':') {
@@ -154,6 +163,13 @@ class Parser {
             in_.remove_prefix(1);
             if (phrase.empty()) return;
         }
+        // As Dovecot: what is only a name has neither mailbox nor domain. Nobody wrote the address that its words would make.
+        if (!is_local && !phrase.empty()) {
+            skip_to_separator();
+            result.name = std::move(phrase);
+            out.push_back(std::move(result));
+            return;
+        }
         result.mailbox = std::move(local);
         if (c == '@') {
             in_.remove_prefix(1);
@@ -171,17 +187,19 @@ class Parser {
                 out.push_back(std::move(inner));
                 return;
             }
-            while (!in_.empty() && in_.front() != ',' && in_.front() != ';') {
-                if (in_.front() == '"') {
-                    quoted();
-                } else {
-                    in_.remove_prefix(1);
-                }
-            }
-        } else {
-            result.mailbox = std::move(phrase);
+            skip_to_separator();
         }
         if (!result.mailbox.empty() || !result.host.empty()) out.push_back(std::move(result));
+    }
+
+    void skip_to_separator() {
+        while (!in_.empty() && in_.front() != ',' && in_.front() != ';') {
+            if (in_.front() == '"') {
+                quoted();
+            } else {
+                in_.remove_prefix(1);
+            }
+        }
     }
 
     // After '<': optional route, local part, domain, '>'.
@@ -197,11 +215,13 @@ class Parser {
             }
         }
         std::string phrase;
-        words(phrase, result.mailbox);
+        const bool is_local =
+            words(phrase, result.mailbox) || (!in_.empty() && in_.front() == '>' && phrase == result.mailbox);
         if (!in_.empty() && in_.front() == '@') {
             in_.remove_prefix(1);
             result.host = domain();
         }
+        if (!is_local && !phrase.empty()) result.mailbox = result.host = "";
         while (!in_.empty() && in_.front() != '>') {
             if (in_.front() == ',') return;
             in_.remove_prefix(1);

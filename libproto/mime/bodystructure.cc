@@ -63,7 +63,8 @@ Parameters joined(const Parameters& raw) {
             for (size_t i = begin; i < end; ++i) out.push_back(*pieces[i].from);
             continue;
         }
-        std::string value;
+        // An encoded value says its charset and language first, if only that there are none.
+        std::string value = encoded && !pieces[begin].encoded ? "''" : "";
         for (size_t i = begin; i < end; ++i) {
             if (encoded && !pieces[i].encoded)
                 append_percent_encoded(value, pieces[i].from->second);

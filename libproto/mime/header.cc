@@ -177,8 +177,9 @@ Parameterised parse_parameterised(std::string_view value) {
         if (!value.empty() && value.front() == '"') {
             text = take_quoted(value);
         } else {
-            // Up to ';', not only to the first special: "name=my file.txt" is common.
-            size_t stop_at = std::min(value.find(';'), value.size());
+            // RFC 2045 §5.1: a token. But a file's name goes up to ';': "name=my file.txt" is common.
+            const bool file_name = iequals(name, "name") || iequals(name, "filename");
+            size_t stop_at = std::min(value.find_first_of(file_name ? ";" : "; \t\r\n\",(<>"), value.size());
             std::string_view word = value.substr(0, stop_at);
             if (size_t comment = word.find(" ("); comment != std::string_view::npos) word = word.substr(0, comment);
             text = unfold(word);

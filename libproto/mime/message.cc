@@ -285,7 +285,7 @@ SectionRanges locate(std::string_view text, const Part& message, const Section& 
     return out;
 }
 
-std::string decode_transfer(std::string_view body, std::string_view encoding) {
+std::string decode_transfer(std::string_view body, std::string_view encoding, LineEnds line_ends) {
     auto hex = [](char c) -> int {
         if (c >= '0' && c <= '9') return c - '0';
         if (c >= 'A' && c <= 'F') return c - 'A' + 10;
@@ -341,6 +341,7 @@ std::string decode_transfer(std::string_view body, std::string_view encoding) {
                 continue;
             }
             if (c != '=') {
+                if (c == '\n' && line_ends == LineEnds::kCrlf && (i == 0 || body[i - 1] != '\r')) out += '\r';
                 out += c;
                 continue;
             }

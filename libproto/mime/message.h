@@ -45,8 +45,10 @@ struct SectionRanges {
 SectionRanges locate(std::string_view text, const Part& message, const Section& section);
 
 // Transfer encodings off: base64, quoted-printable; anything else is returned as it is. Bad input gives what can be
-// read.
-std::string decode_transfer(std::string_view body, std::string_view encoding);
+// read. kCrlf: line ends of quoted-printable's own become CRLF, and encoded octets (a "=0A") stay what they are.
+enum class LineEnds : unsigned char { kAsTheyAre, kCrlf };
+std::string decode_transfer(std::string_view body, std::string_view encoding,
+                            LineEnds line_ends = LineEnds::kAsTheyAre);
 
 // First characters of the text a reader would see, white space folded, HTML tags taken out (RFC 8970).
 std::string preview_of(std::string_view text, const Part& message, size_t max_characters = 200);

@@ -121,6 +121,43 @@ NASTY = [
     b"X",
     b"\nno header",
     b"Subject: no body",
+] + [
+    b"From: a@b\nContent-Type: " + text
+    for text in (
+        # Parameters end where their token or quote ends, whatever follows.
+        b"text/plain; charset=utf-8 (comment); x\n\nx\n",
+        b"text/plain; charset=utf-8 junk; name=a\n\nx\n",
+        b"text/plain; charset=\"utf-8\"; name=\"a\" b; x=y\n\nx\n",
+        b"text/plain; charset=utf-8; name=my file.txt\n\nx\n",
+        b"multipart/mixed; boundary=\"b\" junk\n\n--b\n\none\n--b--\n",
+        b"multipart/mixed; boundary=abc charset=utf-8\n\n--abc\n\none\n--abc--\n",
+        b"multipart/mixed; boundary=abc\"\n\n--abc\n\none\n--abc--\n",
+        b"multipart/mixed; boundary=abc,\n\n--abc\n\none\n--abc--\n",
+        b"multipart/mixed; boundary=abc\n charset=utf-8\n\n--abc\n\none\n--abc--\n",
+        b"multipart/mixed boundary=abc\n\n--abc\n\none\n--abc--\n",
+        b"text/plain; a=b c=d; e=\"f\\\"g\"h\n\nx\n",
+        b"text/plain; =x; y=; z\n\nx\n",
+        b"text/plain; charset=us-ascii; charset=utf-8\n\nx\n",
+        b"text/plain junk; charset=utf-8\n\nx\n",
+        b"text; charset=utf-8\n\nx\n",
+        b"text/; charset=utf-8\n\nx\n",
+        b"/plain; charset=utf-8\n\nx\n",
+        b"text/plain/more; charset=utf-8\n\nx\n",
+        # RFC 2231: continuations of both kinds mixed, encoded ones that are none.
+        "text/plain; name*0*=utf-8''%ED%95%9C; name*1=\"글 a\"; name*2*=%20b\n\nx\n".encode(),
+        b"text/plain; name*0=\"a b\"; name*1*=%20c\n\nx\n",
+        b"text/plain; name*=utf-8''%e2%82%acx\n\nx\n",
+        b"text/plain; name*0*=utf-8''%e2%82; name*1=\"%ac\"\n\nx\n",
+        b"text/plain; name*=abc\n\nx\n",
+        b"text/plain; name*1*=%20b\n\nx\n",
+        b"text/plain; name*0*=utf-8''a; name=plain\n\nx\n",
+    )
+] + [
+    # Dovecot stops at the first address that is none; each stands alone here.
+    b"From: " + address + b"\n\nbody\n"
+    for address in (b"kim lee", b'"x" y@', b"<@a.b>", b"a b@c", b"<>", b"a", b"<b>", b"@c", b"d@", b'"q"', b'"q" <>', b"e@f g@h", b"<a@b> c@d", b"x <y@z> w",
+                    b"(only)", b"a@b (n), (m) c@d", b'"a b"@c', b"a . b@c . d", b'a"b"@c', b"a.b.c", b"J. R. Doe <a@b>", b"J. Doe", b"g:;, h: i;", b"<@r,@s:a@b>", b"a@[1.2.3.4]",
+                    b"kim lee, a@b", b"a b, c d, e@f")
 ]
 # RFC 3516: what BINARY takes the encoding off; the fourth part has a NUL inside.
 ENCODED = b"""Subject: encoded
@@ -154,6 +191,32 @@ Subject: in
 Content-Transfer-Encoding: base64
 
 aGVsbG8=
+--x--
+"""
+# Octets with a lone LF, and a file's own line ends, in quoted-printable.
+OCTETS = b"Subject: octets\nMIME-Version: 1.0\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: quoted-printable\n\n=89PNG=0AG=0D=0A=1A=00A=\nB\nC=0A\n"
+REPORT = b"""Subject: report
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status; boundary=x
+
+--x
+
+the text
+--x
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.example.com
+
+Status: 5.7.26
+--x
+Content-Type: text/rfc822-headers
+
+Subject: original subject 4711
+--x
+Content-Type: message/disposition-notification
+Content-Transfer-Encoding: base64
+
+RGlzcG9zaXRpb246IHNob3duNTU=
 --x--
 """
 HTML = b"Subject: html\nContent-Type: text/html\n\n<html><body><p>Hello&amp; <b>World</b></p></body></html>\n"
@@ -447,6 +510,7 @@ OLDER 100|YOUNGER 100|SINCE 01-jan-2001 BEFORE 1-Jan-2022|UNSEEN FLAGGED|NOT NOT
         "SEARCH TEXT alternative",
         "SEARCH BODY alternative",
         "SEARCH TEXT garbage",
+        *(f"SEARCH {key} {word}" for key in ("TEXT", "BODY") for word in ("5.7.26", "4711", "shown55", "Reporting-MTA", "mx.example.com")),
     ],
     # The server keeps the section open between pieces: on, back, past the end, another section and another letter in between, and after EXPUNGE.
     "pieces": [
@@ -483,6 +547,7 @@ OLDER 100|YOUNGER 100|SINCE 01-jan-2001 BEFORE 1-Jan-2022|UNSEEN FLAGGED|NOT NOT
     + [
         "FETCH 1 BINARY[1]",
         "FETCH 1 (FLAGS BINARY.SIZE[2] BINARY.PEEK[1])",
+        "FETCH 3 (BINARY.PEEK[1] BINARY.SIZE[1])",
         "FETCH 1 BINARY",
         "FETCH 1:2 PREVIEW",
         "FETCH 2 (PREVIEW (LAZY) UID)",
@@ -492,7 +557,7 @@ OLDER 100|YOUNGER 100|SINCE 01-jan-2001 BEFORE 1-Jan-2022|UNSEEN FLAGGED|NOT NOT
         "SEARCH SAVEDSINCE 1-Jan-2020",
         "SEARCH SAVEDON 1-Jan-2020",
         ("APPEND INBOX ~{22+}", b"Subject: eight\r\n\r\nbody", ""),
-        "FETCH 3 BODY.PEEK[]",
+        "FETCH 4 BODY.PEEK[]",
     ],
     "condstore": [
         "ENABLE CONDSTORE",
@@ -522,6 +587,17 @@ DIFFERENT = {
     ("mime", "FETCH 14 ENVELOPE"): "a quoted string does where Dovecot writes a literal",
     ("mime", "FETCH 7 BODY.PEEK[1.MIME]"): "the empty line is the part's own though its boundary is missing",
     ("mime", "FETCH 7 BODY.PEEK[1.1.MIME]"): "the same",
+    ("mime", "FETCH 22 BODYSTRUCTURE"): "a file's name with blanks and without quotes is common",
+    ("mime", "FETCH 22 BODY"): "the same",
+    **{("mime", f"FETCH {n} {item}"): "what can be read of a Content-Type that is none" for n in (28, 32, 33, 34, 35, 36) for item in ("BODY", "BODYSTRUCTURE")},
+    **{("mime", f"FETCH 29 {item}"): "a literal where Dovecot quotes a quote" for item in ("BODY", "BODYSTRUCTURE")},
+    **{("mime", f"FETCH 30 {item}"): "RFC 2045 §5.1: a parameter has a name" for item in ("BODY", "BODYSTRUCTURE")},
+    **{("mime", f"FETCH {n} {item}"): "RFC 2231 §4.1: a plain piece among encoded ones is encoded, so that the whole can be decoded" for n in (37, 38) for item in ("BODY", "BODYSTRUCTURE")},
+    ("mime", "FETCH 46 ENVELOPE"): "the domain of <@a.b> is shown, as that of @a.b",
+    ("mime", "FETCH 56 ENVELOPE"): "an address that stands behind another one is shown",
+    ("mime", "FETCH 57 ENVELOPE"): "the same",
+    ("mime", "FETCH 65 ENVELOPE"): "a quoted string does where Dovecot writes a literal",
+    ("mime", "FETCH 61 ENVELOPE"): "RFC 5322 §4.4: white space around dots",
     ("append", 'APPEND INBOX "99-Foo-2020 10:11:12 +0200" {14+}'): "Dovecot takes the literal of a refused APPEND for commands",
     ("append", "APPEND INBOX {13+}"): "the rest of that",
     ("state", "CAPABILITY X"): "RFC 3501 §9: no arguments",
@@ -640,7 +716,7 @@ def test_the_same_answers():
                     continue
                 theirs = Wire(dovecot.imap, name, "pass")
                 ours = Wire(server.imap, f"test{number}@example.com", "pass")
-                own = {"mime": NASTY, "binary": [ENCODED, HTML]}.get(name)
+                own = {"mime": [*NASTY, REPORT], "binary": [ENCODED, HTML, OCTETS]}.get(name)
                 letters = [(content, "", "01-Jan-2020 00:00:00 +0000") for content in own] if own else MESSAGES
                 for content, flags, date in letters:
                     content = content.replace(b"\n", b"\r\n")

@@ -66,6 +66,22 @@ TEST_CASE("RFC 3502: a further message after the first one's literal") {
     CHECK(reader.literal_size() == 4);
 }
 
+TEST_CASE("a literal without a space before it is taken, and its command refused") {
+    for (size_t step : {1u, 4u, 1000u}) {
+        CommandReader reader({});
+        std::vector<std::string> texts;
+        for (std::string command : {"a APPEND INBOX (\\Seen){7+}", "a LOGIN x{7+}", "a SEARCH TEXT\"{7+}"}) {
+            auto events = feed_all(reader, command + "\r\nb NOOP\n\r\nc NOOP\r\n", step, &texts);
+            CHECK(events == std::vector<Event>{Event::kRefused, Event::kCommand});
+            CHECK(texts.back() == "c NOOP");
+        }
+        // A synchronising one is never sent.
+        auto events = feed_all(reader, "a APPEND INBOX (\\Seen){7}\r\nb NOOP\r\n", step, &texts);
+        CHECK(events == std::vector<Event>{Event::kRefused, Event::kCommand});
+        CHECK(texts.back() == "b NOOP");
+    }
+}
+
 TEST_CASE("imap_max_line_length: a longer command is refused once, read to its end and forgotten") {
     for (size_t step : {1u, 4u, 1000u}) {
         CommandReader reader({16, true});

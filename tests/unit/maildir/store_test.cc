@@ -454,3 +454,23 @@ TEST_CASE("A location from the userdb that is not served is named as such") {
     CHECK(options.error().enhanced == "UNAVAILABLE");
     CHECK(options.error().text.starts_with("userdb field mail: mbox is not served"));
 }
+
+TEST_CASE("RFC 5256 3: a reply with hundreds of ancestors is threaded by its oldest and its nearest") {
+    Box box;
+    auto store = box.open();
+    auto add = [&](const std::string& subject, const std::string& id, const std::string& refs) {
+        auto a = store->append("INBOX");
+        REQUIRE((*a)->begin(0, {}, DateTime{1000000000, 0}));
+        REQUIRE((*a)->write(
+            mail(subject, "Message-ID: <" + id + ">\r\n" + (refs.empty() ? "" : "References:" + refs + "\r\n"))));
+        REQUIRE((*a)->commit());
+    };
+    std::string references;
+    for (int i = 0; i < 300; ++i) references += " <ancestor" + std::to_string(i) + "@x>\r\n";
+    references.resize(references.size() - 2);
+    add("one", "ancestor0@x", "");
+    add("two", "ancestor299@x", " <ancestor0@x>");
+    add("three", "last@x", references);
+    auto m = store->select("INBOX", Access::kReadWrite);
+    CHECK(thread_response((*m)->thread({}, ThreadAlgorithm::kRefs).value(), nullptr) == "(1 2 3)");
+}

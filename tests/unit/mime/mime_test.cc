@@ -82,6 +82,46 @@ TEST_CASE("RFC 3501 7.4.2: ENVELOPE with groups, comments, defaults") {
               .find("({11}\r\nJoe, Q. \"P\" NIL \"a b\" \"x.test\")") != std::string::npos);
 }
 
+TEST_CASE("what is only a name has neither mailbox nor domain, as from Dovecot") {
+    auto from = [](const std::string& address) {
+        std::string out;
+        for (const auto& one : parse_addresses(address)) out += one.name + "|" + one.mailbox + "|" + one.host + " ";
+        return out;
+    };
+    CHECK(from("kim lee") == "kim lee|| ");
+    CHECK(from("\"x\" y@") == "x y|| ");
+    CHECK(from("a b@c, d@e") == "a b|| |d|e ");
+    CHECK(from("\"q\"") == "q|| ");
+    CHECK(from("J. Doe") == "J. Doe|| ");
+    CHECK(from("<@a.b>") == "||a.b ");
+    CHECK(from("foo@bar@baz, x@y") == "|foo|bar |x|y ");
+    CHECK(from("a . b@c . d") == "|a.b|c.d ");
+    CHECK(from("\"a b\"@c") == "|a b|c ");
+    CHECK(from("a, <b>, @c, d@") == "|a| |b| ||c |d| ");
+}
+
+TEST_CASE("RFC 2045 5.1: a parameter ends with its token or quote, whatever follows") {
+    auto parameter = [](const std::string& text, const char* name) {
+        return parse_parameterised("a/b; " + text).parameter(name);
+    };
+    CHECK(parameter("charset=utf-8 (comment); x", "charset") == "utf-8");
+    CHECK(parameter("charset=utf-8 junk; name=a", "charset") == "utf-8");
+    CHECK(parameter("charset=utf-8 junk; name=a", "name") == "a");
+    CHECK(parameter("boundary=\"b\" junk", "boundary") == "b");
+    CHECK(parameter("boundary=abc charset=utf-8", "boundary") == "abc");
+    CHECK(parameter("boundary=abc\"", "boundary") == "abc");
+    CHECK(parameter("boundary=abc,", "boundary") == "abc");
+    CHECK(parameter("boundary=abc\r\n charset=utf-8", "boundary") == "abc");
+    CHECK(parameter("boundary=----=_Part_1/2:3", "boundary") == "----=_Part_1/2:3");
+    CHECK(parameter("name=my file.txt; x=y", "name") == "my file.txt");   // common
+}
+
+TEST_CASE("RFC 3516 4.2: quoted-printable's own line ends are CRLF, an encoded octet is what it is") {
+    const std::string_view body = "=89PNG=0AG=0D=0A=1A=00A=\nB\nC\r\nD";
+    CHECK(decode_transfer(body, "quoted-printable", LineEnds::kCrlf) ==
+          std::string("\x89PNG\nG\r\n\x1A\0AB\r\nC\r\nD", 18));
+}
+
 TEST_CASE("RFC 5322 3.4.1: a special after a domain's dot ends the domain") {
     for (const char* special : {"\"c\"", "@c", ":c", ")", "<c>", ",", ";", "(c)"}) {
         auto addresses = parse_addresses("<a@b." + std::string(special) + ">");
@@ -192,6 +232,7 @@ TEST_CASE("RFC 2231 3: BODYSTRUCTURE puts continued parameters together, unless 
     CHECK(with("Name*1=b; name*0=a; x=y") == "(\"a\" \"b\" (\"x\" \"y\" \"name\" \"ab\") NIL NIL \"7bit\" 0)");
     CHECK(with("name*0*=utf-8''%e2; name*1*=%82%ac; name*2=\"x y\"") ==
           "(\"a\" \"b\" (\"name*\" \"utf-8''%e2%82%acx%20y\") NIL NIL \"7bit\" 0)");
+    CHECK(with("name*0=\"a b\"; name*1*=%20c") == "(\"a\" \"b\" (\"name*\" \"''a%20b%20c\") NIL NIL \"7bit\" 0)");
     CHECK(with("name*0=a; name*2=c") == "(\"a\" \"b\" (\"name*0\" \"a\" \"name*2\" \"c\") NIL NIL \"7bit\" 0)");
     CHECK(with("name*=utf-8''a; charset (c) = x") ==
           "(\"a\" \"b\" (\"name*\" \"utf-8''a\" \"charset\" \"x\") NIL NIL \"7bit\" 0)");

@@ -192,7 +192,8 @@ std::string fit(std::string text, long width, char fill) {
 std::string bytes_to_hex(const std::string& bytes) {
     constexpr char kDigits[] = "0123456789abcdef";
     std::string out;
-    for (unsigned char byte : bytes) {
+    for (char c : bytes) {
+        const auto byte = static_cast<unsigned char>(c);
         out += kDigits[byte >> 4];
         out += kDigits[byte & 15];
     }

@@ -32,7 +32,7 @@ class PostfixPeer:
         os.chown(self.mail, owner.pw_uid, owner.pw_gid)
         shutil.chown(self.root / "data", "postfix")
         mailboxes = ", ".join(f"{user}@{domain}={user}/" for user in users)
-        (self.etc / "main.cf").write_text(
+        base = (
             f"""compatibility_level = 3.6
 queue_directory = {self.root}/spool
 data_directory = {self.root}/data
@@ -53,9 +53,12 @@ virtual_mailbox_maps = inline:{{ {mailboxes} }}
 virtual_uid_maps = static:{owner.pw_uid}
 virtual_gid_maps = static:{owner.pw_gid}
 virtual_minimum_uid = 1
-{main_cf}
 """
         )
+        # Each setting once: Postfix warns of a second one in every process, and so many lines at once can block postlogd for good.
+        own = {line.split("=")[0].strip() for line in main_cf.splitlines() if "=" in line and not line[0].isspace()}
+        kept = [line for line in base.splitlines() if line.split("=")[0].strip() not in own]
+        (self.etc / "main.cf").write_text("\n".join(kept) + f"\n{main_cf}\n")
         options = "".join(f"\n  -o {option}" for option in smtpd_options)
         (self.etc / "master.cf").write_text(
             f"""127.0.0.1:{self.port} inet n - n - - smtpd{options}

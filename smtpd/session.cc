@@ -246,7 +246,7 @@ Task<void> Session::dispatch(std::string_view line) {
     const int junk_errors = errors_ - before;
     if (out_of_step(command)) co_return;
     if (!refuse_early(command)) co_await obey(command);
-    if (errors_ == before + junk_errors) ++count.good;
+    if (errors_ <= before + junk_errors) ++count.good;   // fewer: a message was taken, and they start again
 }
 
 // RFC 2920 §3.1: EHLO, DATA, VRFY, NOOP and the like end a group of pipelined commands; a client that sends more behind them does not wait
